@@ -1,0 +1,55 @@
+"""ActionMap: from the action that the policy asks for to a command that may be sent."""
+
+import numpy as np
+
+from sac_ros.spec import TaskSpec
+from sac_ros.state import RobotState
+
+
+class ActionMap:
+    """Rate limit, then bounds.  It remembers the last command and nothing else."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        """Start from the stop command until `reset` says where the robot is."""
+        self._spec = spec
+        self._lower = spec.per_action(spec.action.lower)
+        self._upper = spec.per_action(spec.action.upper)
+        self._max_step = spec.per_action(spec.action.max_rate) * spec.dt
+        self._driven = [spec.joints.index(name) for name in spec.action.joints or spec.joints]
+        stop = spec.action.stop
+        self._stop = None if stop == 'hold' else spec.per_action(0.0 if stop == 'zero' else stop)
+        self._previous = np.zeros(spec.action_size) if self._stop is None else self._stop
+
+    @property
+    def previous(self) -> np.ndarray:
+        """Return the last command, shape (action_size,), read-only."""
+        return self._previous
+
+    def reset(self, state: RobotState) -> None:
+        """Start from a robot at rest: at the measured positions, or at the stop command."""
+        if self._spec.action.interface == 'position':
+            if state.joint_position is None:
+                raise ValueError('a position interface starts from measured joint positions')
+            self.remember(np.clip(state.joint_position[self._driven], self._lower, self._upper))
+        elif self._stop is not None:
+            self.remember(self._stop)
+
+    def remember(self, command: np.ndarray) -> None:
+        """Take `command` as the last one sent."""
+        self._previous = np.array(command, dtype=np.float64)
+        self._previous.setflags(write=False)
+
+    def to_command(self, action: np.ndarray) -> np.ndarray:
+        """Return the command for a finite `action` [the interface's unit], shape (action_size,).
+
+        Raises ValueError on NaN and infinity: a clamp would let NaN through.
+        """
+        if not np.isfinite(action).all():
+            raise ValueError(f'action {action} is not finite')
+        step = np.clip(action - self._previous, -self._max_step, self._max_step)
+        self.remember(np.clip(self._previous + step, self._lower, self._upper))
+        return self._previous
+
+    def to_stop(self) -> np.ndarray:
+        """Return the next command on the way to the stop command, as fast as `max_rate` allows."""
+        return self._previous if self._stop is None else self.to_command(self._stop)

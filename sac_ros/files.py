@@ -1,0 +1,67 @@
+"""Write a file whole or not at all, and check an output place before work is spent on it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from sac_ros.errors import UserError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Temporary file in the same folder, fsync, rename, fsync of the folder: the order that
+    survives a kill or a power cut.  Raises UserError when the folder cannot be written.
+    """
+    path = Path(path)
+    check_writable(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f'.{path.name[:40]}.', suffix='.tmp', delete=False
+        ) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error.strerror}') from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise UserError unless a file could be created at `path`; creates missing folders."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f'cannot write to folder {path.parent}: {error.strerror}') from error
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise UserError(f'cannot write {path}: {error.strerror}') from error
+    if is_folder:
+        raise UserError(f'cannot write {path}: it is a folder, a file is needed')
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,40 @@
+"""Observation vector from a RobotState.  No ROS, no torch: both worlds call this function."""
+
+import numpy as np
+
+from sac_ros.spec import TaskSpec
+from sac_ros.state import RobotState
+from sac_ros.terms import TERMS
+
+
+class ObservationError(ValueError):
+    """A term that the state cannot fill: the guard was not asked, or the env is wrong."""
+
+
+def observe(spec: TaskSpec, state: RobotState, previous: np.ndarray) -> np.ndarray:
+    """Concatenate the spec's terms in declared order: float32, SI, shape (observation_size,).
+
+    `previous` is the command of the last period, shape (action_size,).
+    """
+    parts = []
+    for term in spec.observation:
+        value = TERMS[term.term].value(state, previous)
+        size = spec.term_size(term)
+        if value is None or value.shape != (size,):
+            found = 'nothing' if value is None else f'shape {value.shape}'
+            raise ObservationError(f"term '{term.term}' needs shape ({size},), found {found}")
+        parts.append(value)
+    return np.concatenate(parts, dtype=np.float32)
+
+
+def split_observation(spec: TaskSpec, observation: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the terms of an observation by name: the inverse of `observe`.
+
+    The last axis of `observation` is the vector; leading axes (a batch) are kept.
+    """
+    terms, start = {}, 0
+    for term in spec.observation:
+        size = spec.term_size(term)
+        terms[term.term] = observation[..., start : start + size]
+        start += size
+    return terms

@@ -1,0 +1,177 @@
+"""The rules of a contract that concern more than one of its fields, and the message types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sac_ros.errors import nearest
+from sac_ros.state import SOURCES
+from sac_ros.terms import TERMS
+
+if TYPE_CHECKING:
+    from sac_ros.spec import PerElement, TaskSpec
+
+MAX_CONTROL_RATE = 1000.0  # [Hz]; no Python process keeps a shorter period
+
+# Message types that may bring a source; the first is the default.
+SOURCE_TYPES: dict[str, tuple[str, ...]] = {
+    'joint_states': ('sensor_msgs/JointState',),
+    'tool_pose': ('geometry_msgs/PoseStamped', 'geometry_msgs/PointStamped'),
+    'goal': ('geometry_msgs/PointStamped', 'geometry_msgs/PoseStamped'),
+    'vector': ('std_msgs/Float64MultiArray', 'std_msgs/Float32MultiArray'),
+}
+# Message types that may carry the command of an interface; the first is the default.
+COMMAND_TYPES: dict[str, tuple[str, ...]] = {
+    'position': (
+        'std_msgs/Float64MultiArray',
+        'trajectory_msgs/JointTrajectory',
+        'sensor_msgs/JointState',
+    ),
+    'velocity': ('std_msgs/Float64MultiArray', 'sensor_msgs/JointState'),
+    'effort': ('std_msgs/Float64MultiArray', 'sensor_msgs/JointState'),
+    'twist': ('geometry_msgs/TwistStamped', 'geometry_msgs/Twist'),
+    'generic': ('std_msgs/Float64MultiArray',),
+}
+
+
+def check_rules(spec: TaskSpec) -> None:
+    """Raise ValueError with the first rule that the contract breaks."""
+    if not 0.0 < spec.control_rate <= MAX_CONTROL_RATE:
+        raise ValueError(
+            f'control_rate is {spec.control_rate} Hz; '
+            f'above 0 and at most {MAX_CONTROL_RATE} is needed'
+        )
+    _check_joints(spec)
+    _check_observation(spec)
+    _check_action(spec)
+    _check_stop(spec)
+    _check_topics(spec)
+    _check_limits(spec)
+
+
+def _check_joints(spec: TaskSpec) -> None:
+    _refuse_twice('joints', spec.joints)
+    _refuse_twice('action.joints', spec.action.joints or ())
+    _refuse_twice('action.axes', spec.action.axes or ())
+    for joint in spec.action.joints or ():
+        if joint not in spec.joints:
+            hint = nearest(joint, spec.joints)
+            raise ValueError(f"action.joints: '{joint}' is not one of the joints{hint}")
+
+
+def _check_observation(spec: TaskSpec) -> None:
+    _refuse_twice('observation', [term.term for term in spec.observation])
+    for term in spec.observation:
+        size = TERMS[term.term].size
+        if size == 'declared' and term.size is None:
+            raise ValueError(f"observation: term '{term.term}' needs a size")
+        if size == 'joints' and not spec.joints:
+            raise ValueError(f"observation: term '{term.term}' needs joints, and none are named")
+        if term.size not in (None, spec.term_size(term)):
+            raise ValueError(
+                f"observation: term '{term.term}' has {spec.term_size(term)} elements, "
+                f'size says {term.size}'
+            )
+
+
+def _check_action(spec: TaskSpec) -> None:
+    action = spec.action
+    if (action.interface == 'twist') != (action.axes is not None):
+        raise ValueError("action.axes is needed for interface 'twist' and only there")
+    if action.interface in ('twist', 'generic') and action.joints is not None:
+        raise ValueError(f"action.joints does not go with interface '{action.interface}'")
+    observed = [term.term for term in spec.observation]
+    if action.interface == 'position' and 'joint_position' not in observed:
+        raise ValueError(
+            "action: interface 'position' starts where the joints are; observe joint_position"
+        )
+    if spec.action_size == 0:
+        raise ValueError(f"action: interface '{action.interface}' drives nothing; name the joints")
+    for key, value in (('upper', action.upper), ('max_rate', action.max_rate)):
+        _check_length(f'action.{key}', value, spec.action_size)
+    _check_length('action.lower', action.lower, spec.action_size)
+    _check_order('action', action.lower, action.upper, spec.action_names)
+
+
+def _check_stop(spec: TaskSpec) -> None:
+    stop, interface = spec.action.stop, spec.action.interface
+    if stop == 'hold' and interface != 'position':
+        raise ValueError(f"action.stop: 'hold' would go on moving with interface '{interface}'")
+    if stop == 'zero' and interface == 'position':
+        raise ValueError("action.stop: 'zero' would move the joints to 0; use hold or a list")
+    if stop == 'hold':
+        return
+    vector = 0.0 if stop == 'zero' else stop
+    _check_length('action.stop', vector, spec.action_size)
+    lower, upper = spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
+    for i, value in enumerate(spec.per_action(vector)):
+        if not lower[i] <= value <= upper[i]:
+            raise ValueError(
+                f'action.stop: {spec.action_names[i]} {value} is outside [{lower[i]}, {upper[i]}]'
+            )
+
+
+def _check_topics(spec: TaskSpec) -> None:
+    needed = (*spec.sources, 'command')
+    for key in needed:
+        if key not in spec.topics:
+            raise ValueError(f"topics: '{key}' is needed and missing")
+    for key, topic in spec.topics.items():
+        if key not in needed:
+            hint = nearest(key, needed)
+            raise ValueError(
+                f"topics: '{key}' is used by nothing{hint}; used: {', '.join(needed)}"
+            )
+        types = COMMAND_TYPES[spec.action.interface] if key == 'command' else SOURCE_TYPES[key]
+        if topic.type not in (None, *types):
+            raise ValueError(f"topics.{key}: type '{topic.type}' is not one of {', '.join(types)}")
+        if key == 'command' and topic.timeout is not None:
+            raise ValueError('topics.command: timeout is for topics that are read')
+        if key != 'command' and topic.timeout is None:
+            raise ValueError(f'topics.{key}: timeout is missing (.inf when it never goes stale)')
+        if topic.timeout is not None and topic.timeout < spec.dt:
+            raise ValueError(
+                f'topics.{key}: timeout {topic.timeout} s is shorter than the control period '
+                f'{spec.dt:g} s'
+            )
+
+
+def _check_limits(spec: TaskSpec) -> None:
+    fields = [field for source in spec.sources for field in SOURCES[source]]
+    sizes = {term.term: spec.term_size(term) for term in spec.observation}
+    for key, limits in spec.limits.items():
+        if key not in fields:
+            hint = nearest(key, fields)
+            raise ValueError(
+                f"limits: '{key}' is not measured{hint}; measured: {', '.join(fields)}"
+            )
+        if key.startswith('joint_'):
+            names = spec.joints
+        else:  # the places that goal_from_tool reads have 3 elements
+            names = tuple(f'{key}[{i}]' for i in range(sizes.get(key, 3)))
+        _check_length(f'limits.{key}.lower', limits.lower, len(names))
+        _check_length(f'limits.{key}.upper', limits.upper, len(names))
+        _check_order(f'limits.{key}', limits.lower, limits.upper, names)
+
+
+def _refuse_twice(where: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{where}: '{name}' is named twice")
+        seen.add(name)
+
+
+def _check_length(where: str, value: PerElement, size: int) -> None:
+    if isinstance(value, tuple) and len(value) != size:
+        raise ValueError(f'{where}: {len(value)} numbers found, one or {size} are needed')
+
+
+def _check_order(where: str, lower: PerElement, upper: PerElement, names: tuple[str, ...]) -> None:
+    pairs = np.broadcast_arrays(lower, upper, np.empty(len(names)))
+    for name, low, high in zip(names, pairs[0], pairs[1], strict=True):
+        if not low < high:
+            raise ValueError(f'{where}: lower {low} must be below upper {high} ({name})')

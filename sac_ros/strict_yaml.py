@@ -1,0 +1,72 @@
+"""YAML in which nothing is guessed: no duplicate keys, aliases or tags; errors say line:column."""
+
+from pathlib import Path
+
+import yaml
+
+from sac_ros.errors import UserError
+
+MAX_BYTES = 1_000_000  # a contract has a few kilobytes
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses aliases (they can grow without bound), tags and duplicate keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _problem('aliases (*name) are not allowed', event)
+        if getattr(event, 'tag', None) is not None:
+            raise _problem('tags (!name) are not allowed', event)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _problem('a list or mapping cannot be a key', key_node)
+            if key_node.value in seen:
+                raise _problem(f'the key {key_node.value!r} is written twice', key_node)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date that does not exist, an integer of 5,000 digits
+            raise _problem(str(error), node) from error
+
+
+def _problem(text: str, at: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+    mark = at.start_mark
+    return yaml.MarkedYAMLError(
+        problem=text, problem_mark=mark if isinstance(mark, yaml.Mark) else None
+    )
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Return the mapping in the YAML file `path`.  Raises UserError with the place of an error."""
+    try:
+        with open(path, 'rb') as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f'cannot read {path}: {error.strerror}') from error
+    if len(data) > MAX_BYTES:
+        raise UserError(f'{path} has more than {MAX_BYTES} bytes; a contract has a few thousand')
+    try:
+        content = _StrictLoader(data.decode('utf-8')).get_single_data()
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not UTF-8 text (byte {error.start})') from error
+    except RecursionError as error:
+        raise UserError(f'{path} is nested too deeply') from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f':{mark.line + 1}:{mark.column + 1}' if mark else ''
+        reason = ', '.join(filter(None, (error.context, error.problem)))
+        raise UserError(f'{path}{place}: {reason}') from error
+    except (yaml.YAMLError, OverflowError) as error:
+        raise UserError(f'{path} is not YAML: {str(error).splitlines()[0]}') from error
+    if not isinstance(content, dict):
+        found = 'nothing' if content is None else type(content).__name__
+        raise UserError(f'{path} holds {found}; a mapping of keys to values is needed')
+    return content
