@@ -1,0 +1,152 @@
+"""BulletRobot: a URDF in PyBullet, driven like a robot.  The only file that imports pybullet."""
+
+from pathlib import Path
+
+import numpy as np
+import pybullet
+import pybullet_data
+from pybullet_utils.bullet_client import BulletClient
+
+from sac_ros.errors import UserError, nearest
+from sac_ros.spec import TaskSpec
+from sim_training.tasks.task import Camera
+
+GRAVITY = 9.81  # [m/s^2]
+GOAL_RADIUS, GOAL_COLOUR = 0.02, (0.1, 0.8, 0.2, 0.8)  # [m]; drawn in videos only
+
+_CONTROL_MODES = {
+    'position': pybullet.POSITION_CONTROL,
+    'velocity': pybullet.VELOCITY_CONTROL,
+    'effort': pybullet.TORQUE_CONTROL,
+}
+_TARGETS = {'position': 'targetPositions', 'velocity': 'targetVelocities', 'effort': 'forces'}
+
+
+class BulletRobot:
+    """One robot on a fixed base in a world of its own.
+
+    Every period costs three calls into PyBullet (motors, step, joint states) and one more for the
+    tool, however many joints there are: each call is a round trip to the physics server.
+    """
+
+    def __init__(self, urdf: str, spec: TaskSpec, substeps: int, tool_link: str | None) -> None:
+        """Load `urdf` and prepare the joints of `spec`; `substeps` physics steps in a period."""
+        self._client = BulletClient(pybullet.DIRECT)
+        self._body = self._load(urdf)
+        self._client.setGravity(0.0, 0.0, -GRAVITY)
+        self._client.setPhysicsEngineParameter(
+            fixedTimeStep=spec.dt, numSubSteps=substeps, deterministicOverlappingPairs=1
+        )
+        info = [
+            self._client.getJointInfo(self._body, i)
+            for i in range(self._client.getNumJoints(self._body))
+        ]
+        numbers = {row[1].decode(): row[0] for row in info if row[2] != pybullet.JOINT_FIXED}
+        self._joints = [_find(name, numbers, urdf) for name in spec.joints]
+        driven = spec.joints if spec.action.joints is None else spec.action.joints
+        self._driven = [_find(name, numbers, urdf) for name in driven]
+        links = {row[12].decode(): row[0] for row in info}
+        self._tool = None if tool_link is None else _find(tool_link, links, urdf)
+        self.joint_lower = np.array([info[i][8] for i in self._joints])  # URDF [rad] or [m]
+        self.joint_upper = np.array([info[i][9] for i in self._joints])
+        self._interface = spec.action.interface
+        # The URDF's effort limits bound the motors; for effort the command itself is the force.
+        max_effort = [info[i][10] for i in self._driven]
+        self._motor = {'forces': max_effort} if self._interface != 'effort' else {}
+        self._others = [number for number in numbers.values() if number not in self._joints]
+        self._release_motors()
+        self._goal_marker: int | None = None
+
+    def reset(self, joint_position: np.ndarray, joint_velocity: np.ndarray) -> None:
+        """Put the joints at positions [rad] or [m] and velocities, shape (joints,).
+
+        Joints that the contract does not name go to 0, so that no episode remembers the last.
+        """
+        zeros = [[0.0]] * len(self._others)
+        self._client.resetJointStatesMultiDof(
+            self._body,
+            self._joints + self._others,
+            [[float(value)] for value in joint_position] + zeros,
+            [[float(value)] for value in joint_velocity] + zeros,
+        )
+
+    def apply(self, command: np.ndarray) -> None:
+        """Drive the motors by `command` [the interface's unit], shape (action_size,)."""
+        self._client.setJointMotorControlArray(
+            self._body,
+            self._driven,
+            _CONTROL_MODES[self._interface],
+            **{_TARGETS[self._interface]: command.tolist()},
+            **self._motor,
+        )
+
+    def advance(self) -> None:
+        """Let one control period pass."""
+        self._client.stepSimulation()
+
+    def read_joints(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return joint positions and velocities, each float64 of shape (joints,)."""
+        states = self._client.getJointStates(self._body, self._joints)
+        return np.array([row[0] for row in states]), np.array([row[1] for row in states])
+
+    def read_tool_position(self) -> np.ndarray | None:
+        """Return the tool link's position in the base frame [m], shape (3,)."""
+        if self._tool is None:
+            return None
+        state = self._client.getLinkState(self._body, self._tool, computeForwardKinematics=1)
+        return np.array(state[4])  # of the link frame; state[0] would be its centre of mass
+
+    def render(
+        self, camera: Camera, goal: np.ndarray | None, width: int = 320, height: int = 240
+    ) -> np.ndarray:
+        """Return a picture by the software renderer: uint8, shape (height, width, 3)."""
+        if goal is not None:
+            self._show_goal(goal)
+        view = self._client.computeViewMatrixFromYawPitchRoll(
+            camera.target, camera.distance, camera.yaw, camera.pitch, 0.0, upAxisIndex=2
+        )
+        projection = self._client.computeProjectionMatrixFOV(50.0, width / height, 0.05, 20.0)
+        image = self._client.getCameraImage(
+            width, height, view, projection, renderer=pybullet.ER_TINY_RENDERER
+        )
+        return np.asarray(image[2], dtype=np.uint8).reshape(height, width, 4)[:, :, :3]
+
+    def close(self) -> None:
+        """Leave the physics server; the robot is gone."""
+        self._client.disconnect()
+
+    def _load(self, urdf: str) -> int:
+        self._client.setAdditionalSearchPath(pybullet_data.getDataPath())
+        if not (Path(urdf).is_file() or (Path(pybullet_data.getDataPath()) / urdf).is_file()):
+            raise UserError(f'URDF {urdf} is neither a file nor part of pybullet_data')
+        try:
+            body: int = self._client.loadURDF(urdf, useFixedBase=True)
+        except pybullet.error as error:
+            raise UserError(f'URDF {urdf} cannot be loaded ({error})') from error
+        return body
+
+    def _release_motors(self) -> None:
+        """Let the contract's joints swing freely; the others keep PyBullet's braking motors."""
+        forces = [0.0] * len(self._joints)
+        self._client.setJointMotorControlArray(
+            self._body, self._joints, pybullet.VELOCITY_CONTROL, forces=forces
+        )
+
+    def _show_goal(self, goal: np.ndarray) -> None:
+        """Put the goal's marker in place: seen by the camera, invisible to the physics."""
+        if self._goal_marker is None:
+            shape = self._client.createVisualShape(
+                pybullet.GEOM_SPHERE, radius=GOAL_RADIUS, rgbaColor=GOAL_COLOUR
+            )
+            self._goal_marker = self._client.createMultiBody(0.0, -1, shape, goal.tolist())
+        self._client.resetBasePositionAndOrientation(
+            self._goal_marker, goal.tolist(), (0.0, 0.0, 0.0, 1.0)
+        )
+
+
+def _find(name: str, numbers: dict[str, int], urdf: str) -> int:
+    """Return PyBullet's number of a joint or link by its name in the URDF."""
+    if name not in numbers:
+        hint = nearest(name, numbers)
+        raise UserError(f"'{name}' is not in {urdf}{hint}; it has: {', '.join(numbers)}")
+    return numbers[name]

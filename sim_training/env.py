@@ -1,0 +1,135 @@
+"""SimEnv: a task as a Gymnasium env, built from its contract by the code of the robot."""
+
+from collections import deque
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from sac_ros.action import ActionMap
+from sac_ros.observation import observe, split_observation
+from sac_ros.state import RobotState
+from sim_training.bullet_robot import BulletRobot
+from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.tasks import is_task, load_task
+from sim_training.tasks.task import Task
+
+Step = tuple[np.ndarray, float, bool, bool, dict[str, object]]
+
+
+class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+    """action -> ActionMap -> delay -> physics -> noise -> observe -> observation.
+
+    `step(action)` is for a learner.  `send(command)` and `state` are the same env with the
+    contract's middle left out, for whoever brings a controller of their own: evaluation, ROS.
+    """
+
+    def __init__(self, task: Task, render_mode: str | None = None) -> None:
+        """Build spaces from the contract and the robot from the task."""
+        self.task = task
+        self.contract = task.spec
+        self.render_mode = render_mode
+        spec = self.contract
+        self.metadata = {'render_modes': ['rgb_array'], 'render_fps': round(spec.control_rate)}
+        lower, upper = (spec.per_action(value) for value in (spec.action.lower, spec.action.upper))
+        self.action_space = Box(lower.astype(np.float32), upper.astype(np.float32))
+        self.observation_space = Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+        self._robot = BulletRobot(task.urdf, spec, task.substeps, task.tool_link)
+        self._action_map = ActionMap(spec)
+        self._in_transit: deque[np.ndarray] = deque()  # commands that have not reached the motors
+        self.goal: np.ndarray | None = None  # [m] in the base frame, shape (3,)
+        self.state = RobotState()  # as measured: with noise
+        self._steps = 0
+
+    @property
+    def time(self) -> float:
+        """Return the simulated time since the episode began [s]."""
+        return self._steps * self.contract.dt
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.ndarray, dict[str, object]]:
+        """Begin an episode as the task says."""
+        super().reset(seed=seed)
+        start = self.task.start(self.np_random)
+        self._robot.reset(start.joint_position, start.joint_velocity)
+        self.goal = start.goal
+        self._steps = 0
+        self.state = self._measure()
+        self._action_map.reset(self.state)
+        low, high = self.task.delay
+        delay = int(self.np_random.integers(low, high + 1))
+        self._in_transit = deque([self._action_map.previous] * delay)
+        return self._observe(self.state), {}
+
+    def step(self, action: np.ndarray) -> Step:
+        """Advance one control period under `action`, (action_size,), limited as on the robot."""
+        return self.send(self._action_map.to_command(np.asarray(action, dtype=np.float64)))
+
+    def send(self, command: np.ndarray) -> Step:
+        """Advance one control period under `command`, taken as it is, shape (action_size,)."""
+        self._action_map.remember(command)
+        self._in_transit.append(self._action_map.previous)
+        self._robot.apply(self._in_transit.popleft())
+        self._robot.advance()
+        self._steps += 1
+        self.state = self._measure()
+        observation = self._observe(self.state)
+        terms = split_observation(self.contract, observation)
+        reward = self.task.reward(terms, self._action_map.previous)
+        terminated = self.task.terminated(terms)
+        truncated = not terminated and self._steps >= self.task.time_limit
+        info: dict[str, object] = {}
+        if terminated or truncated:
+            info['is_success'] = self._is_success()
+        return observation, reward, terminated, truncated, info
+
+    def render(self) -> np.ndarray:
+        """Return a picture of the robot and the goal: uint8, shape (height, width, 3)."""
+        return self._robot.render(self.task.camera, self.goal)
+
+    def close(self) -> None:
+        """Free the physics server."""
+        self._robot.close()
+
+    def _observe(self, state: RobotState) -> np.ndarray:
+        return observe(self.contract, state, self._action_map.previous)
+
+    def _measure(self) -> RobotState:
+        """Read the robot through its imperfect sensors."""
+        truth = self._read()
+        noisy = {name: self._add_noise(name, value) for name, value in truth.items()}
+        return self._as_state(noisy)
+
+    def _is_success(self) -> bool:
+        """Ask the task about the robot as it is, without noise."""
+        observation = self._observe(self._as_state(self._read()))
+        return self.task.success(split_observation(self.contract, observation))
+
+    def _read(self) -> dict[str, np.ndarray | None]:
+        position, velocity = self._robot.read_joints()
+        tool = self._robot.read_tool_position()
+        return {'joint_position': position, 'joint_velocity': velocity, 'tool_position': tool}
+
+    def _add_noise(self, name: str, value: np.ndarray | None) -> np.ndarray | None:
+        deviation = self.task.noise.get(name, 0.0)
+        if value is None or deviation == 0.0:
+            return value
+        return value + self.np_random.normal(0.0, deviation, value.shape)
+
+    def _as_state(self, measured: dict[str, np.ndarray | None]) -> RobotState:
+        stamps = dict.fromkeys(self.contract.sources, self.time)
+        return RobotState(
+            measured['joint_position'],
+            measured['joint_velocity'],
+            tool_position=measured['tool_position'],
+            goal=self.goal,
+            stamps=stamps,
+        )
+
+
+def make_env(name: str, render_mode: str | None = None) -> SimEnv | GymnasiumEnv:
+    """Return the env of a task (shipped name or path of its YAML file) or of a Gymnasium id."""
+    if is_task(name):
+        return SimEnv(load_task(name), render_mode)
+    return GymnasiumEnv(name, render_mode)

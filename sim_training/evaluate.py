@@ -1,0 +1,157 @@
+"""Score an exported file: the model that will drive the robot, through its controller."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+
+from sac_ros.controller import PolicyController
+from sac_ros.errors import UserError
+from sac_ros.files import check_writable, write_atomic
+from sac_ros.policy import OnnxPolicy, load_policy
+from sim_training.env import SimEnv, make_env
+from sim_training.gymnasium_env import GymnasiumEnv
+
+EVALUATION_SEED = 1_000_000  # episodes are reset from here on; no training seed comes near
+
+Env = SimEnv | GymnasiumEnv
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Score a model in the env that it was trained in, through the controller of the robot."""
+
+    model: Path
+    """The model file (.onnx)."""
+
+    task: str | None = None
+    """Task or Gymnasium id that it is scored in; by default the one that its contract names."""
+
+    episodes: int = 20
+    """Episodes, each from its own reset."""
+
+    seed: int = EVALUATION_SEED
+    """Seed of the first episode; the next ones count up."""
+
+    video: Path | None = None
+    """Film the first episodes into this MP4 file."""
+
+    video_episodes: int = 3
+    """How many of the episodes are filmed."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What one episode came to."""
+
+    seed: int
+    reward_sum: float  # undiscounted return
+    length: int  # [control periods]
+    success: bool
+    terminated: bool
+    faults: int  # ticks in which the controller did not trust the state
+
+
+def main(command: EvaluateCommand) -> dict[str, object]:
+    """Evaluate and film as `command` says; returns the scores."""
+    if command.episodes < 1:
+        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
+    if command.video is not None:
+        if command.video.suffix != '.mp4':
+            raise UserError(f'--video {command.video} must end in .mp4')
+        check_writable(command.video)
+    policy = load_policy(command.model)
+    env = make_matching_env(policy, command.task or policy.spec.name)
+    try:
+        episodes = evaluate_policy(policy, env, command.episodes, command.seed)
+        result = {'model': str(command.model), 'task': env.contract.name, **summary(episodes)}
+        if command.video is not None:
+            film(policy, env, command.video, command.video_episodes, command.seed)
+            result['video'] = str(command.video)
+    finally:
+        env.close()
+    return result
+
+
+def make_matching_env(policy: OnnxPolicy, name: str) -> Env:
+    """Return the env of a task or Gymnasium id, refusing one whose contract is not the model's."""
+    env = make_env(name, render_mode='rgb_array')
+    if env.contract != policy.spec:
+        ours, models = env.contract.model_dump(), policy.spec.model_dump()
+        keys = [key for key in ours if ours[key] != models[key]]
+        env.close()
+        raise UserError(
+            f"the model's contract '{policy.spec.name}' is not that of '{name}': they differ in "
+            f'{", ".join(keys)}'
+        )
+    return env
+
+
+def evaluate_policy(
+    policy: OnnxPolicy, env: Env, episodes: int, seed: int = EVALUATION_SEED
+) -> list[Episode]:
+    """Run episodes reset from `seed`, `seed + 1`, ...; the policy acts only through commands."""
+    return [_run_episode(policy, env, seed + i, frames=None) for i in range(episodes)]
+
+
+def summary(episodes: list[Episode]) -> dict[str, object]:
+    """Return the scores of some episodes as plain data."""
+    returns = [episode.reward_sum for episode in episodes]
+    return {
+        'episodes': len(episodes),
+        'return_mean': float(np.mean(returns)),
+        'return_std': float(np.std(returns)),
+        'return_min': float(np.min(returns)),
+        'success': sum(episode.success for episode in episodes),
+        'length_mean': float(np.mean([episode.length for episode in episodes])),
+        'faults': sum(episode.faults for episode in episodes),
+        'each': [asdict(episode) for episode in episodes],
+    }
+
+
+def film(policy: OnnxPolicy, env: Env, path: Path, episodes: int, seed: int) -> None:
+    """Write an MP4 of some episodes, every second control period, in real time."""
+    frames: list[np.ndarray] = []
+    for i in range(episodes):
+        _run_episode(policy, env, seed + i, frames)
+    rate = env.contract.control_rate / 2.0
+    with tempfile.TemporaryDirectory() as folder:
+        film_path = Path(folder) / 'film.mp4'
+        imageio.mimwrite(film_path, frames, format='mp4', fps=rate)  # type: ignore[arg-type]  # frames are arrays
+        write_atomic(path, film_path.read_bytes())
+
+
+def describe(result: dict[str, object]) -> str:
+    """Return the scores for a terminal."""
+    lines = [
+        f'{result["model"]} on {result["task"]}, {result["episodes"]} episodes',
+        f'  return   {result["return_mean"]:.1f} +- {result["return_std"]:.1f} '
+        f'(worst {result["return_min"]:.1f})',
+        f'  success  {result["success"]} of {result["episodes"]}',
+        f'  length   {result["length_mean"]:.0f} periods, {result["faults"]} with a fault',
+    ]
+    return '\n'.join(lines + ([f'  film     {result["video"]}'] if 'video' in result else []))
+
+
+def _run_episode(
+    policy: OnnxPolicy, env: Env, seed: int, frames: list[np.ndarray] | None
+) -> Episode:
+    controller = PolicyController(policy.spec, policy)
+    env.reset(seed=seed)
+    fault = controller.activate(env.state, env.time)
+    if fault is not None:
+        raise UserError(f'episode with seed {seed} cannot begin: {fault}')
+    reward_sum, length, faults = 0.0, 0, 0
+    terminated = truncated = False
+    info: dict[str, object] = {}
+    while not (terminated or truncated):
+        step = controller.step(env.state, env.time)
+        _, reward, terminated, truncated, info = env.send(step.command)
+        reward_sum += reward
+        length += 1
+        faults += step.fault is not None
+        if frames is not None and length % 2 == 0:
+            frames.append(np.asarray(env.render()))
+    return Episode(seed, reward_sum, length, bool(info['is_success']), terminated, faults)

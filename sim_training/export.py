@@ -1,0 +1,248 @@
+"""From a trained actor to one ONNX file: normalise, MLP, tanh, scale, clip; and its contract.
+
+The graph is built node by node rather than traced, so that the same weights give the same bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from sac_ros.errors import UserError
+from sac_ros.files import check_writable, write_atomic
+from sac_ros.policy import ORIGIN_KEY, PARITY, SPEC_KEY, OnnxPolicy, action_range
+from sac_ros.spec import TaskSpec
+from sim_training.checkpoint import BEST, CURRENT, read_actor
+from sim_training.env import make_env
+from sim_training.evaluate import evaluate_policy, summary
+from sim_training.networks import Actor
+from sim_training.run_file import read_run_file
+
+OPSET, IR_VERSION = 17, 8  # old enough for the onnxruntime of a robot's Ubuntu 22.04
+GOLDEN_PAIRS = 16
+PARITY_OBSERVATIONS = 10_000
+
+Origin = Mapping[str, object]
+
+
+class ExportError(UserError):
+    """A model that must not be written, and why, in one line."""
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Write the policy of a training run as a model: one ONNX file with its whole contract.
+
+    The file is scored before it is written, and refused when it does not compute what torch does.
+    """
+
+    run: Path
+    """Folder of the training run."""
+
+    out: Path
+    """The model file to write (.onnx)."""
+
+    weights: Literal['best', 'final'] = 'best'
+    """The actor that scored best in the evaluations during training, or the last one."""
+
+    episodes: int = 20
+    """Episodes by which the file is scored; the scores are written into it."""
+
+
+def main(command: ExportCommand) -> dict[str, object]:
+    """Export as `command` says; returns the scores, the parity and the file's hash."""
+    if command.out.suffix != '.onnx':
+        raise UserError(f'--out {command.out} must end in .onnx')
+    if command.episodes < 1:
+        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
+    check_writable(command.out)
+    actor, origin = _read_run(command)
+    env = make_env(str(origin['env']))
+    try:
+        policy, _ = build_policy(actor, env.contract, origin, f'model {command.out}')
+        scores = summary(evaluate_policy(policy, env, command.episodes))
+        del scores['each']
+        policy = export_policy(actor, env.contract, {**origin, 'evaluation': scores}, command.out)
+    finally:
+        env.close()
+    return {
+        'model': str(command.out),
+        'sha256': policy.sha256,
+        'bytes': command.out.stat().st_size,
+        'parity': check_parity(actor, policy, f'model {command.out}'),
+        'weights': command.weights,
+        'steps': origin['steps'],
+        'evaluation': scores,
+    }
+
+
+def _read_run(command: ExportCommand) -> tuple[Actor, dict[str, object]]:
+    """Return the actor of a run and where it comes from."""
+    run = read_run_file(command.run)
+    actor, facts = read_actor(command.run / (BEST if command.weights == 'best' else CURRENT))
+    origin = {
+        'env': facts.command.task,
+        'seed': facts.command.seed,
+        'steps': facts.counters.step,
+        'weights': command.weights,
+        'commit': run['commit'],
+        'versions': run['versions'],
+    }
+    return actor, origin
+
+
+def export_policy(actor: Actor, spec: TaskSpec, origin: Origin, path: Path) -> OnnxPolicy:
+    """Write `actor` with its contract to `path`, checked; returns what was written, loaded.
+
+    Raises ExportError, and writes nothing, when onnxruntime and torch differ by more than 1e-5 of
+    the action range on 10,000 random and extreme observations.
+    """
+    policy, data = build_policy(actor, spec, origin, f'model {path}')
+    write_atomic(path, data)
+    return policy
+
+
+def build_policy(
+    actor: Actor, spec: TaskSpec, origin: Origin, where: str
+) -> tuple[OnnxPolicy, bytes]:
+    """Return the model of `actor`, loaded and checked against it, and its bytes."""
+    _check_sizes(actor, spec)
+    golden = _golden_pairs(actor, spec)
+    metadata = {
+        SPEC_KEY: spec.to_json(),
+        ORIGIN_KEY: json.dumps({**origin, 'golden': golden}, sort_keys=True, allow_nan=False),
+    }
+    data = _build_model(actor, spec, metadata)
+    policy = OnnxPolicy(data, where)
+    check_parity(actor, policy, where)
+    return policy, data
+
+
+def check_parity(actor: Actor, policy: OnnxPolicy, where: str) -> float:
+    """Return the largest torch/onnxruntime difference as a fraction of the action range.
+
+    Raises ExportError naming the worst element when it exceeds PARITY.
+    """
+    observations = parity_observations(actor, PARITY_OBSERVATIONS)
+    expected = _mean_actions(actor, observations)
+    answers = np.stack([policy(observation) for observation in observations])
+    difference = np.abs(answers - expected) / action_range(policy.spec)
+    if not difference.max() <= PARITY:  # a NaN is a difference too
+        case, element = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)),
+                                         difference.shape)  # fmt: skip
+        raise ExportError(
+            f'{where}: {policy.spec.action_names[element]} is {expected[case, element]:g} in '
+            f'torch and {answers[case, element]:g} in onnxruntime; the limit is {PARITY:g} of '
+            'the range'
+        )
+    return float(difference.max())
+
+
+def parity_observations(actor: Actor, count: int) -> np.ndarray:
+    """Return seeded observations, from still to violent: float32, shape (count, observation_size).
+
+    Beyond some 30 standard deviations float32 itself, not the graph, decides the last digits.
+    """
+    random = np.random.default_rng(0)
+    mean, scale = actor.observation_mean.numpy(), actor.observation_scale.numpy()
+    spread = 10.0 ** random.uniform(-3.0, 1.0, size=(count, 1))  # in standard deviations
+    usual = random.normal(size=(count, len(mean))) * spread
+    return (mean + usual / scale).astype(np.float32)
+
+
+def _check_sizes(actor: Actor, spec: TaskSpec) -> None:
+    found = (len(actor.observation_mean), len(actor.action_middle))
+    needed = (spec.observation_size, spec.action_size)
+    if found != needed:
+        raise ExportError(
+            f'the actor maps {found[0]} observations to {found[1]} actions; the contract '
+            f"'{spec.name}' has {needed[0]} and {needed[1]}"
+        )
+
+
+def _golden_pairs(actor: Actor, spec: TaskSpec) -> dict[str, object]:
+    """Return observation/action pairs by which a robot checks that it computes the same."""
+    observations = parity_observations(actor, GOLDEN_PAIRS)
+    actions = _mean_actions(actor, observations)
+    if not np.isfinite(actions).all():
+        raise ExportError(f"the actor for '{spec.name}' answers with NaN or infinity")
+    return {'observation': observations.tolist(), 'action': actions.tolist()}
+
+
+def _mean_actions(actor: Actor, observations: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return actor.mean_action(torch.from_numpy(observations)).numpy()
+
+
+def _build_model(actor: Actor, spec: TaskSpec, metadata: Mapping[str, str]) -> bytes:
+    """Return the ONNX file: observation [1, n] in SI -> action [1, m] inside [lower, upper]."""
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def add(operator: str, *inputs: str) -> str:
+        output = f'{operator.lower()}_{len(nodes)}'
+        nodes.append(helper.make_node(operator, list(inputs), [output]))
+        return output
+
+    def constant(name: str, value: np.ndarray) -> str:
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+        return name
+
+    def linear(features: str, layer: torch.nn.Linear, name: str) -> str:
+        weight = constant(f'{name}.weight', layer.weight.detach().numpy().T)
+        bias = constant(f'{name}.bias', layer.bias.detach().numpy())
+        return add('Gemm', features, weight, bias)
+
+    features = add('Sub', 'observation', constant('mean', actor.observation_mean.numpy()))
+    features = add('Mul', features, constant('scale', actor.observation_scale.numpy()))
+    for i, layer in enumerate(actor.body):
+        if isinstance(layer, torch.nn.Linear):
+            features = linear(features, layer, f'body.{i}')
+        elif isinstance(layer, torch.nn.ReLU):
+            features = add('Relu', features)
+        else:
+            raise ExportError(
+                f'layer {type(layer).__name__} has no ONNX form here; Linear and ReLU do'
+            )
+    action = add('Tanh', linear(features, actor.mean_head, 'mean_head'))
+    action = add('Mul', action, constant('half_range', actor.action_half_range.numpy()))
+    action = add('Add', action, constant('middle', actor.action_middle.numpy()))
+    # Min and Max rather than Clip: each element has bounds of its own.
+    lower, upper = _inner_bounds(spec)
+    action = add('Max', action, constant('lower', lower))
+    nodes.append(helper.make_node('Min', [action, constant('upper', upper)], ['action']))
+    graph = helper.make_graph(
+        nodes,
+        spec.name,
+        [_tensor('observation', spec.observation_size)],
+        [_tensor('action', spec.action_size)],
+        constants,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid('', OPSET)],
+        ir_version=IR_VERSION,
+        producer_name='sac_ros',
+    )
+    helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _inner_bounds(spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds as float32, rounded inwards: the nearest float32 may lie outside."""
+    lower, upper = spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
+    low, high = lower.astype(np.float32), upper.astype(np.float32)
+    low = np.where(low < lower, np.nextafter(low, np.float32(np.inf)), low)
+    high = np.where(high > upper, np.nextafter(high, np.float32(-np.inf)), high)
+    return low, high
+
+
+def _tensor(name: str, size: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])

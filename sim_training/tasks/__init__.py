@@ -1,0 +1,53 @@
+"""The tasks: each is <name>.yaml (the contract) and <name>.py (its simulation, ending in TASK)."""
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from sac_ros.errors import UserError, nearest
+from sim_training.tasks.task import Task
+
+FOLDER = Path(__file__).parent
+
+
+def task_names() -> list[str]:
+    """Return the names of the tasks that ship."""
+    return sorted(path.stem for path in FOLDER.glob('*.yaml'))
+
+
+def is_task(name: str) -> bool:
+    """Tell a task of ours (a shipped name or a YAML file) from a Gymnasium id."""
+    return name in task_names() or name.endswith(('.yaml', '.yml'))
+
+
+def load_task(name: str) -> Task:
+    """Return a task by its shipped name, or by the path of its YAML file.  Raises UserError.
+
+    A task of your own is a YAML file with a Python file of the same name beside it; the Python
+    file is run, so it must be one that you trust.
+    """
+    if name in task_names():
+        task: Task = importlib.import_module(f'sim_training.tasks.{name}').TASK
+        return task
+    if name.endswith(('.yaml', '.yml')):
+        return _load_file(Path(name))
+    raise UserError(
+        f"task '{name}' is unknown{nearest(name, task_names())}; "
+        f'known: {", ".join(task_names())}, or the path of a YAML file'
+    )
+
+
+def _load_file(contract: Path) -> Task:
+    module_path = contract.with_suffix('.py')
+    for path in (contract, module_path):
+        if not path.is_file():
+            raise UserError(f'task {contract}: {path} is missing; a task needs both files')
+    module_spec = importlib.util.spec_from_file_location(contract.stem, module_path)
+    if module_spec is None or module_spec.loader is None:
+        raise UserError(f'task {contract}: {module_path} cannot be imported')
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    task = getattr(module, 'TASK', None)
+    if not isinstance(task, Task):
+        raise UserError(f'task {contract}: {module_path} defines no TASK = Task(...)')
+    return task
