@@ -1,0 +1,150 @@
+"""The files of a training run that hold numbers: its whole state, and its best actor.  No pickle.
+
+One safetensors file each: arrays by name, and JSON of the facts in its metadata.  A checkpoint
+replaces the one before in one step, which stays beside it as the previous generation.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from sac_ros.errors import UserError
+from sac_ros.files import write_atomic
+from sim_training.networks import Actor
+from sim_training.sac_state import ACTOR
+from sim_training.train_command import TrainCommand
+
+CURRENT = 'checkpoint.safetensors'
+PREVIOUS = 'checkpoint.previous.safetensors'
+BEST = 'best.safetensors'
+FACTS_KEY = 'sac_ros.checkpoint'
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass
+class Counters:
+    """How far a run has come."""
+
+    step: int = 0  # environment steps
+    seconds: float = 0.0  # of training, over every resume
+    evaluation_step: int | None = None
+    evaluation_return: float | None = None  # of the last evaluation
+    best_step: int | None = None
+    best_return: float | None = None  # of the best evaluation
+    episode_returns: list[float] = field(default_factory=list)  # since the last row of the log
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a checkpoint says about itself beside its arrays."""
+
+    command: TrainCommand
+    counters: Counters
+    observation_size: int
+    action_lower: tuple[float, ...]
+    action_upper: tuple[float, ...]
+    episode: int  # number of the episode that is being played
+    episode_length: int  # steps taken in it; they are the newest transitions of the replay
+    replay_cursor: int
+    generator: str  # JSON of the state of numpy's generator
+    schema: int = 1
+
+
+def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
+    """Write the newest generation and keep the one before it.  Raises UserError."""
+    data = _to_bytes(arrays, facts)
+    if (folder / CURRENT).exists():
+        _keep_previous(folder)
+    write_atomic(folder / CURRENT, data)
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], Facts, str | None]:
+    """Return arrays, facts and, if the previous generation had to do, why.  Raises UserError."""
+    if not has_checkpoint(folder):
+        raise UserError(f'no checkpoint in {folder}: {CURRENT} is missing')
+    try:
+        return *_read(folder / CURRENT), None
+    except UserError as error:
+        if not (folder / PREVIOUS).exists():
+            raise
+        return *_read(folder / PREVIOUS), f'{error}; going on from {PREVIOUS}'
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether a run was saved in the folder."""
+    return any((folder / name).exists() for name in (CURRENT, PREVIOUS))
+
+
+def write_best(folder: Path, arrays: Arrays, facts: Facts) -> None:
+    """Keep the actor alone, as the best so far."""
+    actor = {name: array for name, array in arrays.items() if name.startswith(f'{ACTOR}.')}
+    write_atomic(folder / BEST, _to_bytes(actor, facts))
+
+
+def read_actor(path: Path) -> tuple[Actor, Facts]:
+    """Return the actor of a checkpoint or of best.safetensors.  Raises UserError."""
+    arrays, facts = _read(path, prefix=f'{ACTOR}.')
+    actor = Actor(
+        facts.observation_size,
+        facts.command.sac.hidden_sizes,
+        np.array(facts.action_lower),
+        np.array(facts.action_upper),
+    )
+    weights = {n.removeprefix(f'{ACTOR}.'): torch.from_numpy(a) for n, a in arrays.items()}
+    try:
+        actor.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f'{path} is no actor of ours: {" ".join(str(error).split())}') from error
+    return actor.requires_grad_(False), facts
+
+
+def _keep_previous(folder: Path) -> None:
+    """Give the current file a second name, so that at no moment there is no checkpoint."""
+    spare = folder / f'.{PREVIOUS}.tmp'
+    try:
+        spare.unlink(missing_ok=True)
+        try:
+            os.link(folder / CURRENT, spare)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(folder / CURRENT, spare)
+        os.replace(spare, folder / PREVIOUS)
+        spare.unlink(missing_ok=True)  # still there if both were names of one file already
+    except OSError as error:
+        raise UserError(f'cannot write {folder / PREVIOUS}: {error.strerror}') from error
+
+
+def _to_bytes(arrays: Arrays, facts: Facts) -> bytes:
+    metadata = {FACTS_KEY: TypeAdapter(Facts).dump_json(facts).decode()}
+    return save({name: np.asarray(a, order='C') for name, a in arrays.items()}, metadata)
+
+
+def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
+    """Return the arrays whose names begin with `prefix`, and the facts."""
+    if not path.is_file():
+        raise UserError(f'{path} is missing')
+    try:
+        with safe_open(path, framework='numpy') as file:
+            metadata = file.metadata() or {}
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f'{path} is cut or damaged: {error}') from error
+    if FACTS_KEY not in metadata:
+        raise UserError(f"{path} is no checkpoint of ours: it has no '{FACTS_KEY}'")
+    try:
+        return arrays, TypeAdapter(Facts).validate_json(metadata[FACTS_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = '.'.join(map(str, first['loc']))
+        raise UserError(
+            f'{path}: {FACTS_KEY} is not understood: {where}: {first["msg"]}'
+        ) from error

@@ -1,0 +1,122 @@
+"""What a run tells while it goes: a bar on stderr, progress.csv, TensorBoard, learning_curve.png.
+
+The metrics and their formulas are in the docstring of sac.py.
+"""
+
+import csv
+import time
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from sac_ros.files import write_atomic
+from sim_training.learning_curve import Row, draw_learning_curve
+
+CSV = 'progress.csv'
+CURVE = 'learning_curve.png'
+METRICS = (
+    'step', 'episode/return', 'evaluation/return', 'loss/critic', 'loss/actor', 'loss/temperature',
+    'alpha', 'entropy', 'value', 'steps_per_second',
+)  # fmt: skip
+REFRESH = 0.2  # [s] from one look of the bar to the next
+
+
+class ProgressLog:
+    """The shown and the written progress of one run; use it in a `with` block."""
+
+    def __init__(self, folder: Path, title: str, first_step: int, last_step: int) -> None:
+        """Go on behind `first_step`; what a run wrote behind it before it was killed goes."""
+        self._folder = folder
+        self._title = title
+        self._last_step = last_step
+        self._rows = [row for row in _read_rows(folder / CSV) if row['step'] <= first_step]
+        lines = [','.join(METRICS) + '\n', *map(_line, self._rows)]
+        write_atomic(folder / CSV, ''.join(lines).encode())
+        self._csv = (folder / CSV).open('a', encoding='utf-8')
+        self._tensorboard = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn('{task.fields[rate]:.0f} steps/s, return {task.fields[reward_sum]:.1f}'),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        nan = float('nan')
+        self._task = self._bar.add_task(
+            title, total=last_step, completed=first_step, rate=nan, reward_sum=nan
+        )
+        self._next_refresh = 0.0
+        self._row_time, self._row_step = time.monotonic(), first_step
+        self._drawn = -1  # rows in the learning curve that was written last
+
+    def __enter__(self) -> 'ProgressLog':
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        self._csv.close()
+        self._tensorboard.close()
+
+    def tick(self, step: int) -> None:
+        """Move the bar, at most every REFRESH seconds."""
+        if time.monotonic() >= self._next_refresh:
+            self._bar.update(self._task, completed=step)
+            self._next_refresh = time.monotonic() + REFRESH
+
+    def add_row(self, row: dict[str, float]) -> None:
+        """Write one row of metrics; those that are not in it stay empty."""
+        now, step = time.monotonic(), int(row['step'])
+        rate = (step - self._row_step) / max(now - self._row_time, 1e-9)
+        self._row_time, self._row_step = now, step
+        row = {**row, 'steps_per_second': rate}
+        self._rows.append(row)
+        self._csv.write(_line(row))
+        self._csv.flush()
+        for metric, value in row.items():
+            if metric != 'step':
+                self._tensorboard.add_scalar(metric, value, step)
+        self._bar.update(self._task, completed=step, rate=rate)
+        if 'episode/return' in row:
+            self._bar.update(self._task, reward_sum=row['episode/return'])
+        if 'evaluation/return' in row:
+            left = timedelta(seconds=round((self._last_step - step) / max(rate, 1e-9)))
+            self.say(
+                f'step {step} of {self._last_step}: return {row["evaluation/return"]:.1f}, '
+                f'{rate:.0f} steps/s, {left} left'
+            )
+
+    def draw(self) -> None:
+        """Write the learning curve so far, if there is more of it than last time."""
+        if self._drawn != len(self._rows):
+            self._drawn = len(self._rows)
+            write_atomic(self._folder / CURVE, draw_learning_curve(self._rows, self._title))
+
+    def say(self, text: str) -> None:
+        """Print one line on stderr, above the bar."""
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """Return the whole rows of an earlier part of the run; a line that was cut is left out."""
+    if not path.exists():
+        return []
+    with path.open(encoding='utf-8', newline='') as file:
+        lines = [line for line in csv.DictReader(file) if None not in line.values()]
+    return [{metric: float(text) for metric, text in line.items() if text} for line in lines]
+
+
+def _line(row: Row) -> str:
+    return ','.join(f'{row[metric]:.10g}' if metric in row else '' for metric in METRICS) + '\n'

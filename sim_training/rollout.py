@@ -1,0 +1,114 @@
+"""Playing an env: episodes that can be played again, and the score of the deterministic policy."""
+
+from collections.abc import Callable
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from sac_ros.errors import UserError
+from sim_training.replay_buffer import Batch
+
+# Resets of the evaluations during training; `sac-ros evaluate` has its own, from 1,000,000.
+FIRST_EVALUATION_SEED = 2_000_000
+
+
+class Rollout:
+    """The env that is learned from.  Episode k of a run always begins from the same seed."""
+
+    def __init__(self, env: gymnasium.Env, seed: int) -> None:
+        """Take over an env; `begin` must come before the first `step`."""
+        self.env = env
+        self.seed = seed
+        self.episode = 0  # number of the episode that is being played
+        self.length = 0  # steps taken in it
+        self.reward_sum = 0.0  # its undiscounted return so far
+        self.observation = np.empty(0, np.float32)  # SI, shape (observation_size,)
+
+    def begin(self, episode: int) -> None:
+        """Reset the env for an episode."""
+        observation, _ = self.env.reset(seed=episode_seed(self.seed, episode))
+        self.episode, self.length, self.reward_sum = episode, 0, 0.0
+        self.observation = np.asarray(observation, np.float32)
+
+    def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
+        """Take one step; return reward, terminated, truncated.  Never resets."""
+        observation, reward, terminated, truncated, _ = self.env.step(
+            as_env_action(self.env, action)
+        )
+        self.observation = np.asarray(observation, np.float32)
+        self.length += 1
+        self.reward_sum += float(reward)
+        return float(reward), bool(terminated), bool(truncated)
+
+    def play_again(
+        self, episode: int, past: Batch, to_action: Callable[[np.ndarray], np.ndarray]
+    ) -> bool:
+        """Bring the env back into the middle of an episode by taking its steps once more.
+
+        Returns False when the env did not do the same again, bit for bit.
+        """
+        self.begin(episode)
+        steps = zip(past.unit_action.numpy(), past.next_observation.numpy(), strict=True)
+        for unit_action, expected in steps:
+            _, terminated, truncated = self.step(to_action(unit_action))
+            if terminated or truncated or not np.array_equal(self.observation, expected):
+                return False
+        return True
+
+
+def evaluate(
+    env: gymnasium.Env,
+    exploit: Callable[[np.ndarray], np.ndarray],
+    episodes: int,
+    should_stop: Callable[[], bool],
+) -> float | None:
+    """Return the mean return over held-out episodes, the same ones each time; None if stopped."""
+    returns = []
+    for seed in range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes):
+        observation, _ = env.reset(seed=seed)
+        reward_sum, is_over = 0.0, False
+        while not is_over:
+            if should_stop():
+                return None
+            action = exploit(np.asarray(observation, np.float32))
+            observation, reward, terminated, truncated, _ = env.step(as_env_action(env, action))
+            reward_sum += float(reward)
+            is_over = bool(terminated or truncated)
+        returns.append(reward_sum)
+    return float(np.mean(returns))
+
+
+def episode_seed(seed: int, episode: int) -> int:
+    """Return the reset seed of a training episode: from 2^31 up, away from every evaluation."""
+    return 2**31 + int(np.random.SeedSequence([seed, episode]).generate_state(1)[0]) // 2
+
+
+def as_env_action(env: gymnasium.Env, action: np.ndarray) -> np.ndarray:
+    """Return the action in the number type of the env, inside its bounds also after rounding."""
+    space = action_space(env)
+    return np.clip(action.astype(space.dtype), space.low, space.high)
+
+
+def action_space(env: gymnasium.Env) -> Box:
+    """Return the action space if it is a finite one-dimensional Box.  Raises UserError."""
+    space = env.action_space
+    if not (isinstance(space, Box) and len(space.shape) == 1 and _is_real(space)):
+        raise UserError(f'action space is {space}; supported: a Box of real numbers, shape (n,)')
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise UserError(f'action space is {space}; supported: finite bounds only')
+    return space
+
+
+def observation_size(env: gymnasium.Env) -> int:
+    """Return the length of the observation if it is a one-dimensional Box.  Raises UserError."""
+    space = env.observation_space
+    if not (isinstance(space, Box) and len(space.shape) == 1 and _is_real(space)):
+        raise UserError(
+            f'observation space is {space}; supported: a Box of real numbers, shape (n,)'
+        )
+    return int(space.shape[0])
+
+
+def _is_real(space: Box) -> bool:
+    return np.issubdtype(space.dtype, np.floating)

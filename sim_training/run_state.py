@@ -1,0 +1,166 @@
+"""Everything that a training run is made of: begun, saved and brought back.  No loop.
+
+Saved at step N and brought back, a run goes on exactly as if it had never stopped (one thread):
+weights, moments, replay and generators come from the checkpoint, and the env is led back into
+the middle of its episode by the actions that are stored in the replay.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+from sac_ros.errors import UserError
+from sac_ros.files import check_writable
+from sim_training.checkpoint import (
+    CURRENT,
+    Counters,
+    Facts,
+    has_checkpoint,
+    read_checkpoint,
+    write_best,
+    write_checkpoint,
+)
+from sim_training.replay_buffer import ReplayBuffer
+from sim_training.rollout import Rollout, action_space, observation_size
+from sim_training.sac import SAC, Losses
+from sim_training.sac_state import restore_sac, sac_arrays
+from sim_training.train_command import TrainCommand, merge_resumed
+
+REPLAY = 'replay'  # its arrays are named replay.<field of Batch>
+
+
+@dataclass
+class Run:
+    """A run in memory."""
+
+    command: TrainCommand
+    agent: SAC
+    replay: ReplayBuffer
+    rollout: Rollout
+    generator: np.random.Generator  # of the first, random actions and of the batches
+    counters: Counters = field(default_factory=Counters)
+    notes: list[str] = field(default_factory=list)  # for the user, of the resume
+    losses: Losses | None = None  # of the last update in this process
+    clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return self.command.folder
+
+    @property
+    def steps(self) -> int:
+        """Environment steps in all."""
+        if self.command.steps is None:
+            raise ValueError('a run needs a number of steps')
+        return self.command.steps
+
+
+def new_run(command: TrainCommand, env: gymnasium.Env) -> Run:
+    """Return a run at step 0.  Raises UserError if the folder has a run already."""
+    if has_checkpoint(command.folder):
+        raise UserError(
+            f'{command.folder} already holds a run: go on with it by --resume, '
+            'or give another folder with --out'
+        )
+    check_writable(command.folder / CURRENT)
+    run = _make_run(command, env)
+    run.rollout.begin(episode=0)
+    return run
+
+
+def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
+    """Return the run in the command's folder as it was when it was saved.  Raises UserError."""
+    arrays, facts, problem = read_checkpoint(command.folder)
+    check_writable(command.folder / CURRENT)
+    run = _make_run(merge_resumed(command, facts.command), env)
+    _check_sizes(facts, _facts(run), str(command.folder / CURRENT))
+    restore_sac(run.agent, arrays)
+    fields = {name: arrays[f'{REPLAY}.{name}'] for name in run.replay.arrays}
+    run.replay.restore(fields, facts.replay_cursor)
+    run.generator.bit_generator.state = json.loads(facts.generator)
+    run.counters = facts.counters
+    if run.steps < run.counters.step:
+        raise UserError(f'steps is {run.steps}; the run is at step {run.counters.step} already')
+    if problem is not None:
+        run.notes.append(problem)
+    _return_to_episode(run, facts)
+    return run
+
+
+def save_run(run: Run) -> None:
+    """Write the whole state, unless the losses say that it is worthless.  Raises UserError."""
+    check_losses(run)
+    run.counters.seconds += time.monotonic() - run.clock
+    run.clock = time.monotonic()
+    replay = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
+    write_checkpoint(run.folder, {**sac_arrays(run.agent), **replay}, _facts(run))
+
+
+def save_best(run: Run) -> None:
+    """Write the actor alone, as the best so far."""
+    write_best(run.folder, sac_arrays(run.agent), _facts(run))
+
+
+def check_losses(run: Run) -> None:
+    """Raise UserError if learning has diverged."""
+    for name, value in (run.losses._asdict() if run.losses else {}).items():
+        if not np.isfinite(float(value)):
+            raise UserError(
+                f'training diverged at step {run.counters.step}: {name} is {float(value)}; '
+                f'the last checkpoint in {run.folder} is from before'
+            )
+
+
+def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
+    size, actions = observation_size(env), action_space(env)
+    return Run(
+        command,
+        SAC(command.sac, size, actions.low, actions.high, command.seed),
+        ReplayBuffer(command.sac.replay_capacity, size, len(actions.low)),
+        Rollout(env, command.seed),
+        np.random.default_rng(command.seed),
+    )
+
+
+def _facts(run: Run) -> Facts:
+    actions = action_space(run.rollout.env)
+    return Facts(
+        run.command,
+        run.counters,
+        observation_size(run.rollout.env),
+        tuple(actions.low.tolist()),
+        tuple(actions.high.tolist()),
+        run.rollout.episode,
+        run.rollout.length,
+        run.replay.cursor,
+        json.dumps(run.generator.bit_generator.state),
+    )
+
+
+def _check_sizes(stored: Facts, env: Facts, where: str) -> None:
+    for name in ('observation_size', 'action_lower', 'action_upper'):
+        found, needed = getattr(stored, name), getattr(env, name)
+        if found != needed:
+            raise UserError(f'{where}: {name} is {found}; the env has {needed}')
+
+
+def _return_to_episode(run: Run, facts: Facts) -> None:
+    """Bring the env to where it was, or begin the next episode and say so."""
+    length = facts.episode_length
+    if length <= run.replay.size:
+        past = run.replay.newest(length)
+        if run.rollout.play_again(facts.episode, past, run.agent.to_action):
+            return
+        reason = 'the env did not repeat it'
+    else:
+        reason = 'the replay no longer holds all of it'
+    run.notes.append(
+        f'episode {facts.episode} cannot go on from its step {length} ({reason}): '
+        'the next one begins'
+    )
+    run.rollout.begin(facts.episode + 1)

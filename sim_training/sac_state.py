@@ -1,0 +1,58 @@
+"""Everything that SAC remembers as named arrays, and back: what a checkpoint keeps of it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from sac_ros.errors import UserError
+from sim_training.sac import SAC
+
+ACTOR = 'actor'  # its arrays are named actor.<name in the state_dict>, also in best.safetensors
+
+
+def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
+    """Return weights, Adam's moments, temperature and generator, as views of the live ones."""
+    arrays = _weights(agent)
+    for name, adam in _optimisers(agent).items():
+        for i, parameter in enumerate(adam.param_groups[0]['params']):
+            for moment, value in adam.state.get(parameter, {}).items():
+                arrays[f'{name}.{i}.{moment}'] = value.numpy()
+    arrays['generator'] = agent.generator.get_state().numpy()
+    return arrays
+
+
+def restore_sac(agent: SAC, arrays: Mapping[str, np.ndarray]) -> None:
+    """Undo `sac_arrays` on an agent of the same configuration.  Raises UserError."""
+    for name, live in _weights(agent).items():
+        found = arrays[name].shape if name in arrays else 'nothing'
+        if found != live.shape:
+            raise UserError(f'{name} needs shape {live.shape}, found {found}')
+        live[...] = arrays[name]
+    for name, adam in _optimisers(agent).items():
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key in arrays:
+            if key.startswith(f'{name}.'):
+                _, i, moment = key.split('.')
+                state.setdefault(int(i), {})[moment] = torch.from_numpy(arrays[key].copy())
+        adam.load_state_dict({**adam.state_dict(), 'state': state})
+    agent.generator.set_state(torch.from_numpy(arrays['generator'].copy()))
+
+
+def _weights(agent: SAC) -> dict[str, np.ndarray]:
+    """Return every number that the optimisers or the normalisation change, sharing memory."""
+    networks = {ACTOR: agent.actor, 'critic': agent.critic, 'target_critic': agent.target_critic}
+    arrays = {
+        f'{name}.{key}': value.numpy()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    return {**arrays, 'log_alpha': agent.log_alpha.detach().numpy()}
+
+
+def _optimisers(agent: SAC) -> dict[str, torch.optim.Adam]:
+    return {
+        'actor_adam': agent.actor_adam,
+        'critic_adam': agent.critic_adam,
+        'alpha_adam': agent.alpha_adam,
+    }

@@ -1,0 +1,92 @@
+"""What `sac-ros train` is asked for, and what --resume keeps of it.  No training."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sac_ros.errors import UserError
+from sim_training.sac_config import SACConfig
+
+STEPS_OF_GYMNASIUM = 100_000  # for an env that does not say how long it takes to learn
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a policy in simulation with soft actor-critic; Ctrl-C saves, --resume goes on."""
+
+    task: str
+    """A task that ships (balance, reach), a task's YAML file, or a Gymnasium id."""
+
+    steps: int | None = None
+    """Environment steps in all; by default what the task says it needs."""
+
+    seed: int = 0
+    """Seed of everything random: weights, exploration, resets."""
+
+    out: Path | None = None
+    """Folder of the run; by default runs/<task>-<seed>."""
+
+    resume: bool = False
+    """Go on with the run in the folder, from its checkpoint and with its options."""
+
+    evaluate_every: int = 2_000
+    """Environment steps from one evaluation of the deterministic policy to the next."""
+
+    evaluation_episodes: int = 10
+    """Episodes in one evaluation."""
+
+    checkpoint_every: int = 5_000
+    """Environment steps from one checkpoint to the next."""
+
+    threads: int = 1
+    """Processor threads; only with 1 does a seed give the same run twice, bit for bit."""
+
+    sac: SACConfig = field(default_factory=SACConfig)
+    """Options of the algorithm."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot work, by name."""
+        for name in ('evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'threads'):
+            if getattr(self, name) < 1:
+                raise UserError(f'{name} is {getattr(self, name)}; allowed: 1 or more')
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f'seed is {self.seed}; allowed: 0 to {2**32 - 1}')
+        starts = self.sac.learning_starts
+        # A run that is resumed keeps its own learning_starts, which is not known here.
+        if self.steps is not None and not self.resume and self.steps <= starts:
+            raise UserError(
+                f'steps is {self.steps}; more than sac.learning_starts {starts} are '
+                'needed, or nothing would be learned'
+            )
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        if self.out is not None:
+            return self.out
+        path = Path(self.task)
+        name = path.stem if path.suffix in ('.yaml', '.yml') else self.task.replace('/', '-')
+        return Path('runs') / f'{name}-{self.seed}'
+
+
+def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
+    """Return the stored command with the changes that were asked for; refuse impossible ones.
+
+    An option at its default means "as the run was started".
+    """
+    if given.task != stored.task:
+        raise UserError(f"{given.folder} holds a run of '{stored.task}', not of '{given.task}'")
+    if given.seed not in (stored.seed, 0):
+        raise UserError(f'seed is {given.seed}; this run was started with {stored.seed}')
+    for option in dataclasses.fields(SACConfig):
+        value, old = getattr(given.sac, option.name), getattr(stored.sac, option.name)
+        if value not in (old, option.default):
+            raise UserError(
+                f'sac.{option.name} is {value}; this run was started with {old} and keeps it'
+            )
+    changes: dict[str, object] = {'out': given.folder, 'resume': True}
+    for name in ('steps', 'evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'threads'):
+        default = TrainCommand.__dataclass_fields__[name].default
+        if getattr(given, name) != default:
+            changes[name] = getattr(given, name)
+    return dataclasses.replace(stored, **changes)  # type: ignore[arg-type]  # names are checked above

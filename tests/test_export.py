@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from sac_ros.errors import UserError
+from sac_ros.policy import load_policy
+from sim_training.export import ExportCommand, main
+from sim_training.sac_config import SACConfig
+from sim_training.train import main as train
+from sim_training.train_command import TrainCommand
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """Return the folder of a short real training run."""
+    folder = tmp_path_factory.mktemp('runs') / 'balance'
+    sac = SACConfig(hidden_sizes=(16,), batch_size=16, learning_starts=50)
+    train(TrainCommand('balance', steps=120, out=folder, evaluate_every=100, sac=sac))
+    return folder
+
+
+def test_a_run_becomes_a_model_with_its_origin_and_scores(run, tmp_path):
+    model = tmp_path / 'balance.onnx'
+    result = main(ExportCommand(run=run, out=model, weights='final', episodes=2))
+    policy = load_policy(model)
+    assert policy.sha256 == result['sha256']
+    assert policy.origin['env'] == 'balance'
+    assert policy.origin['steps'] == 120
+    assert policy.origin['evaluation']['episodes'] == 2
+    assert policy.origin['evaluation']['return_mean'] == result['evaluation']['return_mean']
+    assert set(policy.origin['versions']) >= {'python', 'torch', 'numpy'}
+    assert result['parity'] <= 1e-5
+
+
+def test_best_and_final_weights_say_which_they_are(run, tmp_path):
+    for weights in ('best', 'final'):
+        main(ExportCommand(run=run, out=tmp_path / f'{weights}.onnx', weights=weights, episodes=1))
+        assert load_policy(tmp_path / f'{weights}.onnx').origin['weights'] == weights
+
+
+def test_exporting_twice_gives_the_same_file(run, tmp_path):
+    for name in ('first.onnx', 'again.onnx'):
+        main(ExportCommand(run=run, out=tmp_path / name, episodes=1))
+    assert (tmp_path / 'first.onnx').read_bytes() == (tmp_path / 'again.onnx').read_bytes()
+
+
+def test_a_folder_without_a_run_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(UserError, match=r'is no training run: run.json is missing'):
+        main(ExportCommand(run=tmp_path / 'nothing', out=tmp_path / 'out' / 'model.onnx'))
+    assert not list(tmp_path.rglob('*.onnx'))
+
+
+def test_a_damaged_checkpoint_is_named(run, tmp_path):
+    copy = tmp_path / 'run'
+    copy.mkdir()
+    (copy / 'run.json').write_bytes((run / 'run.json').read_bytes())
+    (copy / 'best.safetensors').write_bytes((run / 'best.safetensors').read_bytes()[:200])
+    with pytest.raises(UserError, match=r'best.safetensors is cut or damaged'):
+        main(ExportCommand(run=copy, out=tmp_path / 'model.onnx'))
+    assert not (tmp_path / 'model.onnx').exists()
+
+
+def test_a_name_that_is_no_model_file_is_refused(run, tmp_path):
+    with pytest.raises(UserError, match=r'model.pt must end in .onnx'):
+        main(ExportCommand(run=run, out=tmp_path / 'model.pt'))
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused(run):
+    with pytest.raises(UserError, match=r'cannot write to folder /proc/nowhere'):
+        main(ExportCommand(run=run, out=Path('/proc/nowhere/model.onnx')))
+
+
+def test_run_file_is_plain_json(run):
+    facts = json.loads((run / 'run.json').read_text())
+    assert facts['task'] == 'balance'

@@ -1,0 +1,133 @@
+"""torch = onnxruntime, and the contract survives the round trip: one of the four main tests."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from builders import make_actor
+from onnx import numpy_helper
+
+from sac_ros.policy import PARITY, SPEC_KEY, OnnxPolicy, action_range, load_policy
+from sim_training.export import (
+    ExportError,
+    build_policy,
+    check_parity,
+    export_policy,
+    parity_observations,
+)
+from sim_training.networks import Actor
+from sim_training.tasks import load_task, task_names
+
+
+def task_actor(task: str, seed: int = 0) -> Actor:
+    """Return an untrained actor of a task that normalises its observations."""
+    actor = make_actor(load_task(task).spec, seed)
+    actor.observation_mean.uniform_(-1.0, 1.0)
+    actor.observation_scale.uniform_(0.5, 2.0)
+    return actor
+
+
+@pytest.mark.parametrize('task', task_names())
+def test_onnxruntime_answers_as_torch_does(task, tmp_path):
+    actor, spec = task_actor(task), load_task(task).spec
+    policy = export_policy(actor, spec, {}, tmp_path / 'model.onnx')
+    observations = parity_observations(actor, 2000)
+    assert np.abs(observations).max() > 10.0  # some of them are violent
+    with torch.no_grad():
+        expected = actor.mean_action(torch.from_numpy(observations)).numpy()
+    answers = np.stack([policy(observation) for observation in observations])
+    assert np.ptp(expected, axis=0).min() > 0.1 * action_range(spec).min()  # they say something
+    assert (np.abs(answers - expected) <= PARITY * action_range(spec)).all()
+
+
+@pytest.mark.parametrize('task', task_names())
+def test_contract_survives_the_round_trip(task, tmp_path):
+    spec = load_task(task).spec
+    export_policy(task_actor(task), spec, {'seed': 3}, tmp_path / 'model.onnx')
+    policy = load_policy(tmp_path / 'model.onnx')
+    assert policy.spec == spec
+    assert policy.origin['seed'] == 3
+
+
+@pytest.mark.parametrize('task', task_names())
+def test_actions_stay_inside_the_bounds_whatever_is_observed(task):
+    actor, spec = task_actor(task), load_task(task).spec
+    policy, _ = build_policy(actor, spec, {}, 'model')
+    lower, upper = spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
+    for scale in (1e3, 1e10, 1e30, 3e38):
+        for sign in (-1.0, 1.0):
+            observation = np.full(spec.observation_size, sign * scale, dtype=np.float32)
+            action = policy(observation).astype(np.float64)
+            if np.isfinite(action).all():  # float32 may overflow inside; the controller refuses it
+                assert (lower <= action).all()
+                assert (action <= upper).all()
+
+
+def test_bounds_that_float32_cannot_hold_are_rounded_inwards():
+    spec = load_task('reach').spec.model_copy(
+        update={'action': load_task('reach').spec.action.model_copy(update={'upper': 0.1})}
+    )
+    actor = task_actor('reach')
+    torch.nn.init.constant_(actor.mean_head.bias, 100.0)  # saturated at the upper bound
+    actor.action_middle.fill_(-0.45)
+    actor.action_half_range.fill_(0.55)
+    actor.action_upper.fill_(0.1)
+    assert float(np.float32(0.1)) > 0.1  # the trap
+    policy, _ = build_policy(actor, spec, {}, 'model')
+    action = policy(np.zeros(spec.observation_size, np.float32)).astype(np.float64)
+    assert (action <= 0.1).all()
+    np.testing.assert_allclose(action, 0.1, rtol=1e-6)
+
+
+def test_same_weights_give_the_same_bytes():
+    spec = load_task('balance').spec
+    _, first = build_policy(task_actor('balance'), spec, {'seed': 0}, 'model')
+    _, again = build_policy(task_actor('balance'), spec, {'seed': 0}, 'model')
+    _, other = build_policy(task_actor('balance', seed=1), spec, {'seed': 0}, 'model')
+    assert first == again
+    assert first != other
+
+
+def test_graph_has_only_the_allowed_operators_and_no_external_data():
+    spec = load_task('balance').spec
+    _, data = build_policy(task_actor('balance'), spec, {}, 'model')
+    model = onnx.load_from_string(data)
+    allowed = {'Sub', 'Mul', 'Gemm', 'Relu', 'Tanh', 'Add', 'Max', 'Min'}
+    assert {node.op_type for node in model.graph.node} == allowed
+    assert [opset.version for opset in model.opset_import] == [17]
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_a_model_that_differs_from_its_actor_is_refused_by_the_worst_element(tmp_path):
+    actor, spec = task_actor('reach'), load_task('reach').spec
+    _, data = build_policy(actor, spec, {}, 'model')
+    altered = task_actor('reach')
+    with torch.no_grad():
+        altered.mean_head.bias[3] += 0.01
+    with pytest.raises(ExportError, match=r'panda_joint4 is .* in torch and .* in onnxruntime'):
+        check_parity(altered, OnnxPolicy(data, 'model'), 'model x.onnx')
+
+
+def test_an_actor_with_nan_is_refused_and_nothing_is_written(tmp_path):
+    actor = task_actor('balance')
+    with torch.no_grad():
+        actor.mean_head.bias[0] = float('nan')
+    with pytest.raises(ExportError, match='NaN'):
+        export_policy(actor, load_task('balance').spec, {}, tmp_path / 'model.onnx')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_actor_of_another_task_is_refused():
+    with pytest.raises(ExportError, match=r"24 observations to 7 actions; the contract 'balance'"):
+        build_policy(task_actor('reach'), load_task('balance').spec, {}, 'model')
+
+
+def test_a_changed_golden_pair_is_found_when_the_model_is_loaded():
+    _, data = build_policy(task_actor('balance'), load_task('balance').spec, {}, 'model')
+    model = onnx.load_from_string(data)
+    bias = next(t for t in model.graph.initializer if t.name == 'mean_head.bias')
+    changed = numpy_helper.to_array(bias) + np.float32(0.01)
+    bias.CopyFrom(numpy_helper.from_array(changed, bias.name))
+    assert any(entry.key == SPEC_KEY for entry in model.metadata_props)
+    with pytest.raises(ValueError, match=r'golden pair \d+, slider_to_cart: this machine answers'):
+        OnnxPolicy(model.SerializeToString(), 'model')

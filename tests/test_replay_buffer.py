@@ -1,0 +1,127 @@
+"""The ring of transitions: what goes in comes out, the oldest goes first, nonsense stays out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sac_ros.errors import UserError
+from sim_training.replay_buffer import ReplayBuffer
+
+
+def fill(buffer: ReplayBuffer, count: int, first: int = 0) -> None:
+    """Add transitions that are numbered in every field."""
+    for i in range(first, first + count):
+        observation, unit_action = np.array([i, -i], np.float32), np.array([i / 100], np.float32)
+        buffer.add(observation, unit_action, 10.0 * i, observation + 0.5, i % 2 == 1)
+
+
+def make_transition(**changes: object) -> dict[str, object]:
+    good: dict[str, object] = {
+        'observation': np.zeros(2, np.float32),
+        'unit_action': np.zeros(1, np.float32),
+        'reward': 1.0,
+        'next_observation': np.zeros(2, np.float32),
+        'terminated': False,
+    }
+    return {**good, **changes}
+
+
+def test_a_sample_holds_whole_transitions():
+    buffer = ReplayBuffer(100, 2, 1)
+    fill(buffer, 20)
+    batch = buffer.sample(np.random.default_rng(0), 50)
+    number = batch.observation[:, 0].numpy()
+    np.testing.assert_array_equal(batch.observation[:, 1].numpy(), -number)
+    np.testing.assert_allclose(batch.unit_action[:, 0].numpy(), number / 100)
+    np.testing.assert_array_equal(batch.reward.numpy(), 10.0 * number)
+    np.testing.assert_array_equal(batch.next_observation[:, 0].numpy(), number + 0.5)
+    np.testing.assert_array_equal(batch.terminated.numpy(), number % 2)
+
+
+def test_a_sample_draws_every_stored_transition_and_no_other():
+    buffer = ReplayBuffer(100, 2, 1)
+    fill(buffer, 20)
+    drawn = buffer.sample(np.random.default_rng(0), 2_000).observation[:, 0].numpy()
+    assert set(drawn) == set(range(20))
+    # 2,000 draws of 20: 100 each, with a standard deviation of 9.7.
+    counts = np.bincount(drawn.astype(int))
+    assert counts.min() > 50
+    assert counts.max() < 150
+
+
+def test_the_oldest_transition_goes_first_when_the_ring_is_full():
+    buffer = ReplayBuffer(8, 2, 1)
+    fill(buffer, 11)
+    assert buffer.size == 8
+    drawn = buffer.sample(np.random.default_rng(0), 500).observation[:, 0].numpy()
+    assert set(drawn) == set(range(3, 11))
+
+
+def test_newest_returns_the_last_transitions_in_order_across_the_end_of_the_ring():
+    buffer = ReplayBuffer(8, 2, 1)
+    fill(buffer, 11)
+    assert buffer.newest(5).observation[:, 0].tolist() == [6, 7, 8, 9, 10]
+    assert len(buffer.newest(0).reward) == 0
+
+
+def test_what_is_stored_and_restored_goes_on_like_the_original():
+    original, copy = ReplayBuffer(8, 2, 1), ReplayBuffer(8, 2, 1)
+    fill(original, 11)
+    copy.restore(original.stored(), original.cursor)
+    fill(original, 3, first=11)
+    fill(copy, 3, first=11)
+    for name, array in original.arrays.items():
+        np.testing.assert_array_equal(copy.arrays[name], array)
+
+
+def test_the_same_generator_draws_the_same_sample():
+    buffer = ReplayBuffer(100, 2, 1)
+    fill(buffer, 20)
+    first = buffer.sample(np.random.default_rng(3), 10)
+    second = buffer.sample(np.random.default_rng(3), 10)
+    np.testing.assert_array_equal(first.reward.numpy(), second.reward.numpy())
+
+
+def test_a_sample_is_a_copy():
+    buffer = ReplayBuffer(8, 2, 1)
+    fill(buffer, 4)
+    buffer.sample(np.random.default_rng(0), 4).reward.fill_(-1.0)
+    assert buffer.arrays['reward'].min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'text'),
+    [
+        ('reward', float('nan'), 'reward is nan; every number must be finite in float32'),
+        ('reward', 1e39, 'reward is inf; every number must be finite in float32'),
+        ('observation', np.array([0.0, np.inf]), r'^observation is \[ 0. inf\]; every number'),
+        ('next_observation', np.array([np.nan, 0.0]), r'^next_observation is \[nan  0.\]; every'),
+        ('unit_action', np.array([np.nan]), r'^unit_action is \[nan\]; every number'),
+        ('observation', np.zeros(3), r'observation has shape \(3,\); needed: \(2,\)'),
+        ('unit_action', np.float32(0.0), r'unit_action has shape \(\); needed: \(1,\)'),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_and_nothing_is_stored(
+    field: str, value: object, text: str
+):
+    buffer = ReplayBuffer(8, 2, 1)
+    with pytest.raises(UserError, match=text):
+        buffer.add(**make_transition(**{field: value}))
+    assert (buffer.size, buffer.cursor) == (0, 0)
+    assert not any(array.any() for array in buffer.arrays.values())
+
+
+def test_capacity_that_is_not_used_takes_no_memory():
+    def resident_bytes() -> int:
+        pages = int(Path('/proc/self/statm').read_text().split()[1])
+        return pages * os.sysconf('SC_PAGE_SIZE')
+
+    before = resident_bytes()
+    buffer = ReplayBuffer(5_000_000, 26, 6)  # 1.2 GB when full
+    fill_one = make_transition(
+        observation=np.zeros(26), unit_action=np.zeros(6), next_observation=np.zeros(26)
+    )
+    buffer.add(**fill_one)
+    assert resident_bytes() - before < 50e6

@@ -1,0 +1,239 @@
+"""The update of SAC against hand-computed numbers, and the values that it must converge to."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sac_ros.errors import UserError
+from sim_training.replay_buffer import Batch
+from sim_training.sac import SAC
+from sim_training.sac_config import SACConfig
+
+torch.set_num_threads(1)
+SMALL = {'hidden_sizes': (16, 16), 'batch_size': 32, 'learning_starts': 32}
+
+
+def make_agent(seed: int = 0, **overrides: object) -> SAC:
+    """Return a small agent for 3 observations and 2 actions in (-1, 3)."""
+    config = SACConfig(**{**SMALL, **overrides})
+    return SAC(config, 3, np.array([-1.0, -1.0]), np.array([3.0, 3.0]), seed)
+
+
+def make_batch(count: int = 32, **changes: Tensor) -> Batch:
+    generator = torch.Generator().manual_seed(5)
+    batch = Batch(
+        observation=torch.randn(count, 3, generator=generator),
+        unit_action=torch.rand(count, 2, generator=generator) * 2.0 - 1.0,
+        reward=torch.randn(count, generator=generator),
+        next_observation=torch.randn(count, 3, generator=generator),
+        terminated=torch.zeros(count),
+    )
+    return batch._replace(**changes)
+
+
+def parameters(agent: SAC) -> dict[str, Tensor]:
+    networks = {'actor': agent.actor, 'critic': agent.critic, 'target': agent.target_critic}
+    return {
+        f'{name}.{key}': value.detach().clone()
+        for name, network in networks.items()
+        for key, value in network.named_parameters()
+    } | {'log_alpha': agent.log_alpha.detach().clone()}
+
+
+def set_constant_q(agent: SAC, *values: float) -> None:
+    """Make target critic i answer values[i] whatever it is asked."""
+    with torch.no_grad():
+        for parameter in agent.target_critic.parameters():
+            parameter.zero_()
+        agent.target_critic.biases[-1][:, 0, 0] = torch.tensor(values)
+
+
+def test_target_of_a_terminated_step_is_its_reward():
+    batch = make_batch(terminated=torch.ones(32))
+    torch.testing.assert_close(make_agent().target(batch), batch.reward)
+
+
+def test_target_otherwise_adds_the_discounted_smallest_value_and_the_entropy():
+    agent = make_agent(initial_alpha=0.5, gamma=0.9)
+    set_constant_q(agent, 7.0, 4.0)
+    batch = make_batch()
+    noise = torch.Generator()
+    noise.set_state(agent.generator.get_state())
+    with torch.no_grad():
+        _, log_pi = agent.actor.sample(batch.next_observation, noise)
+    # y = r + 0.9 (min(7, 4) - 0.5 log pi)
+    expected = batch.reward + 0.9 * (4.0 - 0.5 * log_pi)
+    torch.testing.assert_close(agent.target(batch), expected)
+
+
+def test_target_is_terminated_row_by_row():
+    agent = make_agent(initial_alpha=1e-9, gamma=0.9)
+    set_constant_q(agent, 4.0, 4.0)
+    batch = make_batch(2, reward=torch.tensor([1.0, 1.0]), terminated=torch.tensor([0.0, 1.0]))
+    # 1 + 0.9 * 4 = 4.6, and 1 alone
+    torch.testing.assert_close(agent.target(batch), torch.tensor([4.6, 1.0]))
+
+
+def test_target_critics_follow_by_the_share_tau():
+    agent = make_agent(tau=0.25)
+    before = [p.clone() for p in agent.target_critic.parameters()]
+    agent.update(make_batch())
+    rows = zip(before, agent.critic.parameters(), agent.target_critic.parameters(), strict=True)
+    for old, critic, new in rows:
+        torch.testing.assert_close(new, 0.25 * critic + 0.75 * old)
+
+
+def test_reported_losses_are_those_of_the_formulas():
+    agent = make_agent(initial_alpha=0.5)
+    twin = copy.deepcopy(agent)  # replays the update by hand, with the same noise
+    batch = make_batch()
+    losses = agent.update(batch)
+    target = twin.target(batch)
+    q = twin.critic(batch.observation, batch.unit_action)
+    by_hand = sum(0.5 * ((q[i] - target) ** 2).mean() for i in range(2))
+    torch.testing.assert_close(losses.critic, by_hand.detach())
+    torch.testing.assert_close(losses.value, q.mean().detach())
+    twin.critic.load_state_dict(agent.critic.state_dict())  # the actor's loss comes after its step
+    unit_action, log_pi = twin.actor.sample(batch.observation, twin.generator)
+    smallest = torch.minimum(*twin.critic(batch.observation, unit_action))
+    torch.testing.assert_close(losses.actor, (0.5 * log_pi - smallest).mean().detach())
+    torch.testing.assert_close(losses.entropy, -log_pi.mean().detach())
+    # J_alpha = -0.5 (E[log pi] + target entropy), target entropy = -2
+    torch.testing.assert_close(losses.temperature, -0.5 * (log_pi.mean() - 2.0).detach())
+
+
+def test_first_step_of_adam_moves_every_weight_by_the_learning_rate():
+    # Adam's first step is learning_rate * sign(gradient) wherever the gradient is not tiny.
+    agent = make_agent(learning_rate=1e-3)
+    before = parameters(agent)
+    agent.update(make_batch())
+    change = agent.critic.weights[0].detach() - before['critic.weights.0']
+    assert change.abs().max().item() == pytest.approx(1e-3, rel=1e-3)
+    assert (agent.log_alpha.detach() - before['log_alpha']).abs().item() == pytest.approx(1e-3)
+
+
+def test_every_weight_changes_and_every_number_stays_finite():
+    agent = make_agent()
+    before = parameters(agent)
+    for _ in range(20):
+        losses = agent.update(make_batch())
+    for name, value in parameters(agent).items():
+        assert torch.isfinite(value).all(), name
+        assert (value != before[name]).any(), name
+    assert all(torch.isfinite(loss) and not loss.requires_grad for loss in losses)
+
+
+def test_the_actors_update_leaves_no_gradient_in_the_critics():
+    agent = make_agent()
+    agent._update_actor(make_batch())
+    assert all(parameter.grad is None for parameter in agent.critic.parameters())
+    assert all(parameter.grad is not None for parameter in agent.actor.parameters())
+
+
+@pytest.mark.parametrize(('target_entropy', 'sign'), [(50.0, 1.0), (-50.0, -1.0)])
+def test_temperature_rises_when_entropy_is_too_low_and_falls_when_too_high(
+    target_entropy: float, sign: float
+):
+    agent = make_agent(target_entropy=target_entropy)
+    before = agent.alpha.item()
+    agent.update(make_batch())
+    assert sign * (agent.alpha.item() - before) > 0.0
+
+
+def test_a_bandit_ends_at_its_optimum_with_the_entropy_that_was_asked_for():
+    # One state, r = -8 (u - 0.5)^2 in each of two unit actions; every step terminates, so Q = r.
+    agent = make_agent(
+        learning_rate=3e-3, batch_size=128, learning_starts=128, hidden_sizes=(64, 64),
+        initial_alpha=0.2,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    state = torch.ones(128, 3)
+    for _ in range(700):
+        unit_action = torch.rand(128, 2, generator=generator) * 2.0 - 1.0
+        reward = -8.0 * (unit_action - 0.5).square().sum(dim=1)
+        losses = agent.update(Batch(state, unit_action, reward, state, torch.ones(128)))
+    # A unit action of 0.5 within (-1, 3) is 1 + 2 * 0.5 = 2.
+    np.testing.assert_allclose(agent.exploit(np.ones(3, np.float32)), 2.0, atol=0.2)
+    assert losses.entropy.item() == pytest.approx(-2.0, abs=0.7)  # by default -|A|
+    # A Gaussian of entropy -1 has sigma^2 = e^-2 / (2 pi e) = 0.0079; exp(-8 (u - 0.5)^2 / alpha)
+    # has sigma^2 = alpha / 16, which makes alpha 0.127 (the policy is no exact Gaussian).
+    assert 0.06 < losses.alpha.item() < 0.19
+
+
+def test_one_call_with_many_batches_is_as_many_calls():
+    together, apart = make_agent(), make_agent()
+    batches = make_batch(96)
+    together.update(batches)
+    for start in (0, 32, 64):
+        apart.update(Batch(*(field[start : start + 32] for field in batches)))
+    for name, value in parameters(together).items():
+        torch.testing.assert_close(value, parameters(apart)[name], rtol=0.0, atol=0.0)
+
+
+def test_a_seed_gives_the_same_agent_and_leaves_torchs_generator_alone():
+    state = torch.get_rng_state()
+    first, second, other = make_agent(seed=1), make_agent(seed=1), make_agent(seed=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    observation = np.ones(3, np.float32)
+    np.testing.assert_array_equal(first.explore(observation), second.explore(observation))
+    assert (first.exploit(observation) != other.exploit(observation)).all()
+
+
+def test_exploring_varies_inside_the_unit_range_and_exploiting_does_not_vary():
+    agent = make_agent()
+    observation = np.ones(3, np.float32)
+    explored = np.stack([agent.explore(observation) for _ in range(100)])
+    assert explored.shape == (100, 2)
+    assert explored.dtype == np.float32
+    assert (np.abs(explored) <= 1.0).all()
+    assert (explored.std(axis=0) > 0.1).all()
+    exploited = [agent.exploit(observation) for _ in range(2)]
+    np.testing.assert_array_equal(exploited[0], exploited[1])
+    np.testing.assert_allclose(agent.to_action(np.float32([-1.0, 0.5])), [-1.0, 2.0])
+
+
+def test_normalisation_gives_mean_zero_and_deviation_one_and_magnifies_by_100_at_most():
+    agent = make_agent()
+    observations = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 0.001]], np.float32)
+    agent.fit_normalisation(observations)
+    for network in (agent.actor, agent.critic, agent.target_critic):
+        np.testing.assert_allclose(network.observation_mean.numpy(), [2.0, 5.0, 0.0005])
+        np.testing.assert_allclose(network.observation_scale.numpy(), [1.0, 100.0, 100.0])
+
+
+def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
+    def updates(ratio: float) -> list[int]:
+        config = SACConfig(**{**SMALL, 'utd_ratio': ratio})
+        return [config.updates_before(k + 1) - config.updates_before(k) for k in range(31, 37)]
+
+    assert updates(1.0) == [0, 1, 1, 1, 1, 1]
+    assert updates(0.5) == [0, 0, 1, 0, 1, 0]
+    assert updates(2.5) == [0, 2, 3, 2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'allowed'),
+    [
+        ('hidden_sizes', (), r'widths of 1 or more'),
+        ('hidden_sizes', (64, 0), r'widths of 1 or more'),
+        ('critics', 0, '1 or more'),
+        ('gamma', 1.0, 'from 0 to below 1'),
+        ('gamma', math.nan, 'from 0 to below 1'),
+        ('tau', 0.0, 'above 0, up to 1'),
+        ('learning_rate', math.inf, 'finite and above 0'),
+        ('batch_size', 0, '1 or more'),
+        ('learning_starts', 255, 'batch_size 256 or more'),
+        ('replay_capacity', 999, 'learning_starts 1000 or more'),
+        ('utd_ratio', 0.0, 'finite and above 0'),
+        ('target_entropy', math.nan, 'finite, or None'),
+        ('initial_alpha', -0.1, 'finite and above 0'),
+    ],
+)
+def test_an_impossible_option_is_refused_by_name(option: str, value: object, allowed: str):
+    with pytest.raises(UserError) as refusal:
+        SACConfig(**{option: value})
+    assert str(refusal.value) == f'sac.{option} is {value}; allowed: {allowed}'

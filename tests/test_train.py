@@ -1,0 +1,346 @@
+"""The training run as a user meets it: its files, resume, Ctrl-C, and what it refuses."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box
+from gymnasium.wrappers import TransformAction, TransformReward
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sac_ros.errors import UserError
+from sim_training.checkpoint import BEST, CURRENT, read_actor
+from sim_training.progress import METRICS
+from sim_training.sac_config import SACConfig
+from sim_training.train import train
+from sim_training.train_command import TrainCommand
+
+torch.set_num_threads(1)
+SMALL = SACConfig(
+    hidden_sizes=(8, 8), batch_size=8, learning_starts=60, replay_capacity=400, utd_ratio=0.25
+)
+PENDULUM = 'Pendulum-v1'
+
+
+def make_command(folder: Path, **overrides: object) -> TrainCommand:
+    options = {'steps': 300, 'evaluate_every': 150, 'evaluation_episodes': 1, 'sac': SMALL}
+    return TrainCommand(PENDULUM, out=folder, **{**options, **overrides})
+
+
+def run(
+    command: TrainCommand,
+    env: gymnasium.Env | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, object]:
+    return train(env or gymnasium.make(PENDULUM), gymnasium.make(PENDULUM), command, should_stop)
+
+
+def run_until(stop: int, command: TrainCommand, env: gymnasium.Env | None = None) -> None:
+    """Begin a run that is stopped after some steps, as by a signal in the middle of the last."""
+    steps = 0
+
+    def count(reward: float) -> float:
+        nonlocal steps
+        steps += 1
+        return reward
+
+    counting = TransformReward(env or gymnasium.make(PENDULUM), count)
+    assert run(command, counting, should_stop=lambda: steps >= stop)['step'] == stop
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Return the names of the arrays in which two runs differ in any bit."""
+    one, two = load_file(first / CURRENT), load_file(second / CURRENT)
+    assert one.keys() == two.keys()
+    return [name for name in one if one[name].tobytes() != two[name].tobytes()]
+
+
+def column(folder: Path, metric: str) -> list[str]:
+    lines = (folder / 'progress.csv').read_text().splitlines()
+    return [line.split(',')[METRICS.index(metric)] for line in lines[1:]]
+
+
+def test_a_run_leaves_its_table_curve_events_facts_and_actors(tmp_path: Path):
+    result = run(make_command(tmp_path, steps=1_000, evaluate_every=400))
+    header = 'step,episode/return,evaluation/return,loss/critic,loss/actor,loss/temperature,alpha,'
+    text = (tmp_path / 'progress.csv').read_text()
+    assert text.splitlines()[0] == header + 'entropy,value,steps_per_second'
+    assert column(tmp_path, 'step') == ['400', '500', '800', '1000']
+    assert [bool(cell) for cell in column(tmp_path, 'evaluation/return')] == [1, 0, 1, 1]
+    assert (tmp_path / 'learning_curve.png').read_bytes().startswith(b'\x89PNG')
+    events = EventAccumulator(str(tmp_path / 'tensorboard')).Reload()
+    assert set(events.Tags()['scalars']) == set(METRICS) - {'step'}
+    assert [event.step for event in events.Scalars('loss/critic')] == [400, 500, 800, 1000]
+    facts = json.loads((tmp_path / 'run.json').read_text())
+    assert (facts['task'], facts['seed'], facts['result']) == (PENDULUM, 0, result)
+    assert facts['command']['sac']['batch_size'] == 8
+    assert facts['versions']['torch'] == torch.__version__
+    assert json.loads(json.dumps(result)) == result
+    assert result['return'] == pytest.approx(float(column(tmp_path, 'evaluation/return')[-1]))
+
+
+def test_the_best_actor_is_the_one_of_the_best_evaluation(tmp_path: Path):
+    result = run(make_command(tmp_path, steps=600, evaluate_every=100))
+    scores = [float(cell) for cell in column(tmp_path, 'evaluation/return') if cell]
+    best = max(scores)
+    assert result['best_return'] == pytest.approx(best)
+    _, facts = read_actor(tmp_path / BEST)
+    assert facts.counters.step == result['best_step'] == 100 * (1 + np.argmax(scores))
+
+
+def test_the_same_seed_gives_the_same_run_and_evaluating_changes_nothing(
+    tmp_path: Path, whole_run: Path
+):
+    other = {'steps': 450, 'evaluate_every': 100, 'checkpoint_every': 70}
+    run(make_command(tmp_path / 'same', **other))
+    run(make_command(tmp_path / 'other', **other, seed=1))
+    assert differences(whole_run, tmp_path / 'same') == []
+    assert 'actor.body.0.weight' in differences(whole_run, tmp_path / 'other')
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 450 steps that was never stopped."""
+    folder = tmp_path_factory.mktemp('whole')
+    run(make_command(folder, steps=450, evaluate_every=1_000))
+    return folder
+
+
+@pytest.mark.parametrize('stop', [30, 60, 200, 433], ids=lambda step: f'at step {step}')
+def test_stopped_and_resumed_equals_never_stopped_bit_for_bit(
+    tmp_path: Path, whole_run: Path, stop: int
+):
+    # 30 and 60: before learning starts, and when; 200: the end of an episode; 433: in the middle
+    # of one, when the ring of 400 transitions has come round.
+    run_until(stop, make_command(tmp_path, steps=450, evaluate_every=1_000))
+    assert run(TrainCommand(PENDULUM, out=tmp_path, resume=True))['step'] == 450
+    assert differences(whole_run, tmp_path) == []
+    for metric in ('episode/return', 'evaluation/return', 'loss/critic'):
+        assert column(whole_run, metric) == column(tmp_path, metric)
+
+
+def test_a_finished_run_goes_on_when_more_steps_are_asked_for(tmp_path: Path, whole_run: Path):
+    run(make_command(tmp_path, steps=250))
+    result = run(TrainCommand(PENDULUM, out=tmp_path, resume=True, steps=450))
+    assert result['step'] == 450
+    assert differences(whole_run, tmp_path) == []
+    with pytest.raises(UserError, match=r'^steps is 100; the run is at step 450 already$'):
+        run(TrainCommand(PENDULUM, out=tmp_path, resume=True, steps=100))
+
+
+def test_an_env_that_does_not_repeat_itself_begins_its_next_episode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    class Unrepeatable(gymnasium.Wrapper):  # its randomness does not come from the seed
+        generator = np.random.default_rng(0)
+
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+            observation, *rest = self.env.step(action)
+            return (observation + self.generator.normal(), *rest)
+
+    env = Unrepeatable(gymnasium.make(PENDULUM))
+    run_until(250, make_command(tmp_path), env)
+    capsys.readouterr()
+    result = run(TrainCommand(PENDULUM, out=tmp_path, resume=True), env)
+    assert result['step'] == 300
+    text = (
+        'episode 1 cannot go on from its step 50 (the env did not repeat it): the next one begins'
+    )
+    assert text in capsys.readouterr().err
+
+
+def test_rows_behind_the_checkpoint_of_a_killed_run_are_dropped(tmp_path: Path):
+    run_until(160, make_command(tmp_path))
+    with (tmp_path / 'progress.csv').open('a') as file:
+        file.write('450,-1,-1,1,1,1,1,1,1,1\n500,-1')  # the kill came in the middle of a line
+    run(TrainCommand(PENDULUM, out=tmp_path, resume=True))
+    assert column(tmp_path, 'step') == ['150', '300']
+
+
+def test_actions_stay_inside_bounds_that_float32_cannot_hold(tmp_path: Path):
+    box = Box(-0.1, 0.7, (1,), np.float64)
+    seen = []
+
+    def check(action: np.ndarray) -> np.ndarray:
+        seen.append(action)
+        assert action.dtype == np.float64
+        assert box.contains(action)
+        return action
+
+    run(make_command(tmp_path), TransformAction(gymnasium.make(PENDULUM), check, box))
+    assert len(seen) == 300
+    assert np.ptp(seen) > 0.75
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path):
+    run(make_command(tmp_path))
+    before = (tmp_path / CURRENT).read_bytes()
+    text = f'^{tmp_path} already holds a run: go on with it by --resume, or give another folder'
+    with pytest.raises(UserError, match=text):
+        run(make_command(tmp_path))
+    assert (tmp_path / CURRENT).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'sac': SACConfig(batch_size=16)}, 'sac.batch_size is 16; this run was started with 8'),
+        ({'seed': 3}, 'seed is 3; this run was started with 0'),
+        ({'task': 'reach'}, "holds a run of 'Pendulum-v1', not of 'reach'"),
+    ],
+)
+def test_resume_refuses_what_cannot_be_changed(
+    tmp_path: Path, changes: dict[str, object], text: str
+):
+    run(make_command(tmp_path))
+    with pytest.raises(UserError, match=text):
+        run(TrainCommand(**{'task': PENDULUM, 'out': tmp_path, 'resume': True, **changes}))
+
+
+def test_resume_refuses_an_env_of_another_size(tmp_path: Path):
+    run(make_command(tmp_path))
+    text = f'{tmp_path / CURRENT}: action_upper is (2.0,); the env has (1.0,)'
+    narrow = TransformAction(gymnasium.make(PENDULUM), lambda a: a, Box(-2.0, 1.0, (1,)))
+    with pytest.raises(UserError) as refusal:
+        run(TrainCommand(PENDULUM, out=tmp_path, resume=True), narrow)
+    assert str(refusal.value) == text
+
+
+def test_resume_without_a_checkpoint_is_refused(tmp_path: Path):
+    folder = tmp_path / 'nothing'
+    with pytest.raises(UserError, match=f'^no checkpoint in {folder}: {CURRENT} is missing$'):
+        run(TrainCommand(PENDULUM, out=folder, resume=True))
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_step(tmp_path: Path):
+    (tmp_path / 'file').write_text('')
+    env = TransformReward(gymnasium.make(PENDULUM), lambda _: pytest.fail('a step was taken'))
+    with pytest.raises(UserError, match=f'^cannot write to folder {tmp_path / "file"}'):
+        run(make_command(tmp_path / 'file'), env)
+
+
+def test_a_reward_that_is_not_a_number_stops_the_run_and_names_the_step(tmp_path: Path):
+    steps = 0
+
+    def break_down(reward: float) -> float:
+        nonlocal steps
+        steps += 1
+        return float('nan') if steps == 170 else reward
+
+    env = TransformReward(gymnasium.make(PENDULUM), break_down)
+    text = '^Pendulum-v1, step 170: reward is nan; every number must be finite in float32$'
+    with pytest.raises(UserError, match=text):
+        run(make_command(tmp_path, checkpoint_every=100), env)
+    assert read_actor(tmp_path / CURRENT)[1].counters.step == 100
+    assert json.loads((tmp_path / 'run.json').read_text())['result'] is None
+
+
+def test_diverging_losses_stop_the_run_and_keep_the_checkpoint_before(tmp_path: Path):
+    steps = 0
+
+    def explode(reward: float) -> float:
+        nonlocal steps
+        steps += 1
+        return 3e38 if steps > 100 else reward
+
+    env = TransformReward(gymnasium.make(PENDULUM), explode)
+    text = (
+        r'^training diverged at step 1\d\d: critic is (nan|inf); the last checkpoint in .* before$'
+    )
+    with pytest.raises(UserError, match=text):
+        run(make_command(tmp_path, checkpoint_every=100), env)
+    arrays = load_file(tmp_path / CURRENT)
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+@pytest.mark.parametrize(
+    ('env', 'text'),
+    [
+        ('CartPole-v1', r'^action space is Discrete\(2\); supported: a Box of real numbers'),
+        ('infinite', r'^action space is Box\(-inf, inf, .*\); supported: finite bounds only$'),
+        ('Blackjack-v1', r'^observation space is Tuple\(.*\); supported: a Box of real numbers'),
+    ],
+)
+def test_spaces_that_sac_cannot_serve_are_refused(tmp_path: Path, env: str, text: str):
+    endless = TransformAction(
+        gymnasium.make(PENDULUM), lambda a: a, Box(-np.inf, np.inf, (1,))
+    )  # fmt: skip
+    with pytest.raises(UserError, match=text):
+        run(make_command(tmp_path), endless if env == 'infinite' else gymnasium.make(env))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        ({'steps': 1_000}, 'steps is 1000; more than sac.learning_starts 1000 are needed'),
+        ({'seed': -1}, 'seed is -1; allowed: 0 to 4294967295'),
+        ({'evaluate_every': 0}, 'evaluate_every is 0; allowed: 1 or more'),
+        ({'threads': 0}, 'threads is 0; allowed: 1 or more'),
+    ],
+)
+def test_an_impossible_number_is_refused_by_name(options: dict[str, int], text: str):
+    with pytest.raises(UserError, match=text):
+        TrainCommand(PENDULUM, **options)
+
+
+def test_the_folder_of_a_run_is_named_after_task_and_seed():
+    assert TrainCommand('reach', seed=4).folder == Path('runs/reach-4')
+    assert TrainCommand('robots/my.robot.yaml').folder == Path('runs/my.robot-0')
+    assert TrainCommand('ALE/Pong-v5').folder == Path('runs/ALE-Pong-v5-0')
+    assert TrainCommand('reach', out=Path('x')).folder == Path('x')
+
+
+def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path):
+    options = '--steps 100000 --sac.hidden-sizes 8 8 --sac.batch-size 8 --sac.learning-starts 60'
+    folders = {signal.SIGINT: tmp_path / 'a run', signal.SIGTERM: tmp_path / 'other'}
+    children = {
+        number: start_cli('train', PENDULUM, '--out', str(folder), *options.split())
+        for number, folder in folders.items()
+    }
+    for number, child in children.items():
+        table = folders[number] / 'progress.csv'
+        wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 1, child)  # noqa: B023
+        child.send_signal(number)
+    for number, child in children.items():
+        output, errors = child.communicate(timeout=60.0)
+        assert (child.returncode, output) == (128 + number, '')
+        folder = folders[number]
+        step = read_actor(folder / CURRENT)[1].counters.step
+        hint = f'sac-ros train Pendulum-v1 --out {shlex.quote(str(folder))} --resume'
+        line = errors.splitlines()[-1]
+        assert line == f'stopped at step {step} and saved; to go on: {hint}'
+        assert not [path for path in folder.rglob('*') if path.name.endswith('.tmp')]
+        assert json.loads((folder / 'run.json').read_text())['result'] is None
+        command = TrainCommand(PENDULUM, out=folder, resume=True, steps=step + 1)
+        assert run(command)['step'] == step + 1
+
+
+def start_cli(*words: str) -> subprocess.Popen[str]:
+    code = 'from sim_training.cli import main; main()'
+    return subprocess.Popen(
+        [sys.executable, '-c', code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+def wait_for(is_true: Callable[[], object], child: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 100.0
+    while not is_true():
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
