@@ -1,15 +1,16 @@
 """The workstation side: simulate, train, evaluate and export what sac_ros runs on a robot.
 
-tasks/<name>.yaml, <name>.py   a task: its contract; its reset, reward and termination
-bullet_robot                   the robot in PyBullet: the only file that imports pybullet
-env                            SimEnv: a task as a Gymnasium environment
-networks, replay_buffer        actor and critics; what they learn from
-sac, sac_config                soft actor-critic and its options
-train, checkpoint              the training run, and how it resumes
-export, evaluate               run -> model file; score that file
-sim_node                       the simulated robot as a ROS 2 node
-run, demo                      policy node and simulated robot in one command
-cli                            `sac-ros`: one table of commands, each a dataclass and a main()
+tasks/<name>.yaml, <name>.py      a task: its contract; its reset, reward and termination
+bullet_robot                      the robot in PyBullet: the only file that imports pybullet
+env, gymnasium_env, rollout       a task, or any Gymnasium id, as an environment, and played
+networks, replay_buffer           actor and critics; what they learn from
+sac, sac_config, sac_state        soft actor-critic, its options, all that it remembers
+train, train_command, progress    the training run, what it is asked for, what it tells
+run_state, checkpoint, run_file   what is saved, so that a run resumes and can be exported
+export, evaluate                  run -> model file; score that file
+robot_node, sim_node              the simulated robot as a ROS 2 node, and its executable
+run, demo                         policy node and simulated robot in one command
+cli, cli_options                  `sac-ros`: a table of commands; words -> a command's dataclass
 
 The core that has no ROS in it (contract, observation, action, controller) lives in sac_ros.
 """

@@ -1,0 +1,48 @@
+# Every chore is `make <word>`; `make` alone lists the words.
+# A fresh machine needs Python 3.10 to 3.13, make and a C++ compiler (for packages without a wheel).
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench clean
+
+help: ## list what you can type
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## create .venv with everything, ROS 2 included (redone when the packages change)
+
+$(READY): setup.py setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
+	  "setup: Python %d.%d found, 3.10 to 3.13 is needed; try: make setup PYTHON=python3.12" % v)'
+	@echo 'setup: installing into $(VENV) (a few minutes, most of it downloads)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[train,ros,dev]'
+	@touch $@
+	@echo 'setup: ready; type $(BIN)/sac-ros for the commands'
+
+demo: setup ## train a small task, export it, run it over ROS 2 topics, show the result
+	$(BIN)/sac-ros demo
+
+test: setup ## run every test, the ROS 2 ones included
+	$(BIN)/python -m pytest
+
+lint: setup ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put the code into the format that lint asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure against peers, side by side (minutes; leave the machine alone meanwhile)
+	@for file in $(wildcard benchmarks/*.py); do \
+	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean: ## remove what the other words left behind, .venv and runs excepted
+	rm -rf build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov
+	rm -f .coverage .coverage.*
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
