@@ -1,0 +1,137 @@
+"""Words of a command line become the dataclass of a command, or one line of what is wrong."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from sac_ros.errors import UserError
+from sim_training.cli_options import UsageError, help_text, read_options
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Inner options."""
+
+    gamma: float = 0.99
+    """Discount."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.gamma < 1.0:
+            raise UserError(f'gamma {self.gamma} is outside (0, 1)')
+
+
+@dataclass(frozen=True)
+class Options:
+    """Do what the test asks for.
+
+    More words about it.
+    """
+
+    task: str
+    """What to do."""
+    steps: int = 1000
+    """Number of steps."""
+    rate: float = 0.5
+    """Rate [Hz]."""
+    preset: Literal['sac', 'redq'] = 'sac'
+    """Preset."""
+    out: Path | None = None
+    """Folder to write."""
+    resume: bool = False
+    """Go on."""
+    inner: Inner = field(default_factory=Inner)
+
+
+@dataclass(frozen=True)
+class FlagsOnly:
+    """A command without a word that must be given."""
+
+    steps: int = 1000
+    """Number of steps."""
+
+
+def read(words: str) -> object:
+    return read_options(Options, 'sac-ros walk', words.split())
+
+
+def test_the_first_field_is_a_word_and_the_others_are_flags():
+    command = read('reach --steps=5 --rate -1 --out runs/x --resume --inner.gamma 0.5')
+    assert command == read('--resume --inner.gamma 0.5 --out runs/x --rate -1 --steps 5 reach')
+    assert isinstance(command, Options)
+    assert (command.task, command.steps, command.rate) == ('reach', 5, -1.0)
+    assert (command.out, command.resume, command.inner) == (Path('runs/x'), True, Inner(0.5))
+
+
+def test_what_is_not_given_keeps_its_default():
+    command = read('reach')
+    assert isinstance(command, Options)
+    assert (command.steps, command.preset, command.out) == (1000, 'sac', None)
+
+
+def test_a_first_field_with_a_default_stays_a_flag():
+    assert read_options(FlagsOnly, 'sac-ros rest', ['--steps', '3']) == FlagsOnly(3)
+    with pytest.raises(UsageError, match="'3' is one argument too many"):
+        read_options(FlagsOnly, 'sac-ros rest', ['3'])
+
+
+def test_underscores_in_a_flag_are_understood():
+    assert read('reach --no_resume') == read('reach')
+
+
+def test_help_shows_the_docstring_and_each_option_with_its_own():
+    text = help_text(Options, 'sac-ros walk')
+    assert text.startswith('usage: sac-ros walk [-h] [OPTIONS] TASK')
+    assert 'Do what the test asks for.\n\nMore words about it.' in text
+    for words in (
+        r'TASK +What to do\.',
+        r'--steps INT +Number of steps\. \(default: 1000\)',
+        r'--out PATH +Folder to write\.',
+        r'--preset {sac,redq} +Preset\. \(default: sac\)',
+        r'--inner\.gamma FLOAT +Discount\.',
+    ):
+        assert re.search(words, text), words
+
+
+@pytest.mark.parametrize(
+    ('words', 'problem'),
+    [
+        ('reach --stpes 3', "unknown flag '--stpes'; did you mean '--steps'?"),
+        ('reach --stpes=3', "unknown flag '--stpes'; did you mean '--steps'?"),
+        ('--stpes 3', "unknown flag '--stpes'; did you mean '--steps'?"),
+        ('reach --gamma 1', "unknown flag '--gamma'; did you mean '--inner.gamma'?"),
+        ('reach --jsn', "unknown flag '--jsn'; did you mean '--json'?"),
+        (
+            'reach -q',
+            "unknown flag '-q'; known: --help, --inner.gamma, --json, --no-resume, --out, "
+            '--preset, --rate, --resume, --steps, -h',
+        ),
+        ('', 'missing TASK (What to do.)'),
+        ('--steps 3', 'missing TASK (What to do.)'),
+        ('reach again', "'again' is one argument too many"),
+        ('reach --resume yes', "'yes' is one argument too many"),
+        ('reach --steps many', "--steps: a whole number is needed, found 'many'"),
+        ('reach --steps 1.5', "--steps: a whole number is needed, found '1.5'"),
+        ('reach --rate fast', "--rate: a number is needed, found 'fast'"),
+        ('reach --steps', '--steps: a value is needed, found nothing'),
+        ('reach --out', '--out: a value is needed, found nothing'),
+        ('reach --preset sax', "--preset: 'sax' is unknown; known: 'sac', 'redq'"),
+        ('reach --inner.gamma 2', 'gamma 2.0 is outside (0, 1)'),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(words, problem, capfd):
+    with pytest.raises(UsageError) as caught:
+        read(words)
+    assert str(caught.value) == f'{problem}; see sac-ros walk --help'
+    assert capfd.readouterr() == ('', '')
+
+
+def test_a_problem_longer_than_the_terminal_stays_one_line(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '40')
+    word = 'x' * 150
+    with pytest.raises(UsageError, match=f"found '{word}'; see"):
+        read(f'reach --steps {word}')
+    assert os.environ['COLUMNS'] == '40'
