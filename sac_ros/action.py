@@ -18,7 +18,7 @@ class ActionMap:
         self._driven = [spec.joints.index(name) for name in spec.action.joints or spec.joints]
         stop = spec.action.stop
         self._stop = None if stop == 'hold' else spec.per_action(0.0 if stop == 'zero' else stop)
-        self._previous = np.zeros(spec.action_size) if self._stop is None else self._stop
+        self.remember(np.zeros(spec.action_size) if self._stop is None else self._stop)
 
     @property
     def previous(self) -> np.ndarray:

@@ -38,15 +38,17 @@ class OnnxPolicy:
 
     def __init__(self, data: bytes, where: str) -> None:
         """Load a model from its bytes; `where` names it in errors.  Raises ModelError."""
-        session = _open_session(data, where)
-        metadata = _read_metadata(session, where)
-        self.spec: TaskSpec = _read_spec(metadata[SPEC_KEY], where)
-        self.origin: dict[str, object] = _read_origin(metadata[ORIGIN_KEY], where)
+        try:
+            self._session = _open_session(data, where)
+            metadata = _read_metadata(self._session, where)
+            self.spec: TaskSpec = _read_spec(metadata[SPEC_KEY], where)
+            self.origin: dict[str, object] = _read_origin(metadata[ORIGIN_KEY], where)
+            _check_signature(self._session, self.spec, where)
+            self._check_golden(where)
+        except UnicodeDecodeError as error:  # by onnxruntime, in whatever it reads or complains of
+            raise ModelError(f'{where} is damaged: a name in it is not UTF-8 text') from error
         self.sha256 = hashlib.sha256(data).hexdigest()
-        _check_signature(session, self.spec, where)
-        self._session = session
         self._input = np.zeros((1, self.spec.observation_size), dtype=np.float32)
-        self._check_golden(where)
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """Return the action, float32 (action_size,), for an observation (observation_size,)."""
@@ -108,7 +110,12 @@ def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
     if not data:
         raise ModelError(f'{where} is empty')
     try:
-        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(
+            data,
+            options,
+            providers=['CPUExecutionProvider'],
+            enable_fallback=0,  # it would print, and try the same again
+        )
     except _RUNTIME_ERRORS as error:
         raise ModelError(
             f'{where} is not an ONNX model that can be run: it is cut, damaged or of another kind '
@@ -117,10 +124,7 @@ def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, where: str) -> dict[str, str]:
-    try:
-        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
-    except UnicodeDecodeError as error:
-        raise ModelError(f'{where}: its metadata is not UTF-8 text') from error
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     if SPEC_KEY not in metadata or ORIGIN_KEY not in metadata:
         raise ModelError(f"{where} carries no sac_ros contract; write it with 'sac-ros export'")
     return metadata

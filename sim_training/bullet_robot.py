@@ -31,6 +31,12 @@ class BulletRobot:
 
     def __init__(self, urdf: str, spec: TaskSpec, substeps: int, tool_link: str | None) -> None:
         """Load `urdf` and prepare the joints of `spec`; `substeps` physics steps in a period."""
+        self._interface = spec.action.interface
+        if self._interface not in _CONTROL_MODES:
+            allowed = ', '.join(_CONTROL_MODES)
+            raise UserError(
+                f"interface '{self._interface}' has no motors in PyBullet; {allowed} have"
+            )
         self._client = BulletClient(pybullet.DIRECT)
         self._body = self._load(urdf)
         self._client.setGravity(0.0, 0.0, -GRAVITY)
@@ -49,9 +55,9 @@ class BulletRobot:
         self._tool = None if tool_link is None else _find(tool_link, links, urdf)
         self.joint_lower = np.array([info[i][8] for i in self._joints])  # URDF [rad] or [m]
         self.joint_upper = np.array([info[i][9] for i in self._joints])
-        self._interface = spec.action.interface
         # The URDF's effort limits bound the motors; for effort the command itself is the force.
-        max_effort = [info[i][10] for i in self._driven]
+        # PyBullet grants a motor its force for a whole period in each substep: hence the share.
+        max_effort = [info[i][10] / substeps for i in self._driven]
         self._motor = {'forces': max_effort} if self._interface != 'effort' else {}
         self._others = [number for number in numbers.values() if number not in self._joints]
         self._release_motors()
@@ -112,8 +118,9 @@ class BulletRobot:
         return np.asarray(image[2], dtype=np.uint8).reshape(height, width, 4)[:, :, :3]
 
     def close(self) -> None:
-        """Leave the physics server; the robot is gone."""
-        self._client.disconnect()
+        """Leave the physics server; the robot is gone.  Once is enough, twice is no error."""
+        if self._client.isConnected():
+            self._client.disconnect()
 
     def _load(self, urdf: str) -> int:
         self._client.setAdditionalSearchPath(pybullet_data.getDataPath())

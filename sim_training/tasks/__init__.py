@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 
 from sac_ros.errors import UserError, nearest
@@ -42,10 +43,13 @@ def _load_file(contract: Path) -> Task:
     for path in (contract, module_path):
         if not path.is_file():
             raise UserError(f'task {contract}: {path} is missing; a task needs both files')
-    module_spec = importlib.util.spec_from_file_location(contract.stem, module_path)
+    # Two tasks may have the same file name, and dataclasses look their module up by its name.
+    module_name = f'sac_ros_task:{module_path.resolve()}'
+    module_spec = importlib.util.spec_from_file_location(module_name, module_path)
     if module_spec is None or module_spec.loader is None:
         raise UserError(f'task {contract}: {module_path} cannot be imported')
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module
     module_spec.loader.exec_module(module)
     task = getattr(module, 'TASK', None)
     if not isinstance(task, Task):
