@@ -1,0 +1,73 @@
+"""Start the policy node on a robot.  It is left unconfigured unless `autostart` is set.
+
+ros2 launch sac_ros robot.launch.py model:=/path/to/model.onnx
+ros2 lifecycle set /policy_node configure
+ros2 lifecycle set /policy_node activate
+"""
+
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchContext, LaunchDescription
+from sac_ros.policy import load_policy
+
+ARGUMENTS = {  # name -> (default, description)
+    'model': (None, 'Path of the model file (.onnx); it carries everything else.'),
+    'namespace': ('', 'Namespace of the node and of its topics.'),
+    'use_sim_time': ('false', 'Take the time from /clock.'),
+    'autostart': ('false', 'Configure at once, activate as soon as the state has come.'),
+    'log_level': ('info', 'debug, info, warn, error or fatal.'),
+}
+UNCHANGED = 'Empty: as in the model.'
+# Topics of the contract, by the words that it uses.
+TOPICS = {
+    'joint_states': 'Topic of the measured joints (sensor_msgs/JointState).',
+    'tool_pose': 'Topic of the measured tool pose.',
+    'goal': 'Topic of the goal.',
+    'vector': 'Topic of the whole observation, for policies of Gymnasium envs.',
+    'command': 'Topic of the commands: what the controller of the robot listens to.',
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the declared arguments and the node."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    topics = [
+        DeclareLaunchArgument(name, default_value='', description=f'{description} {UNCHANGED}')
+        for name, description in TOPICS.items()
+    ]
+    return LaunchDescription([*arguments, *topics, OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[LifecycleNode]:
+    """Return the node, its topics remapped from the names that the contract gives them."""
+    topics = {name: LaunchConfiguration(name).perform(context) for name in TOPICS}
+    wanted = {name: topic for name, topic in topics.items() if topic}
+    model = LaunchConfiguration('model')
+    contract = load_policy(Path(model.perform(context))).spec.topics if wanted else {}
+    remappings = [(contract[name].name, wanted[name]) for name in wanted if name in contract]
+    use_sim_time = LaunchConfiguration('use_sim_time')
+    node = LifecycleNode(
+        package='sac_ros',
+        executable='policy_node',
+        name='policy_node',
+        namespace=LaunchConfiguration('namespace'),
+        parameters=[
+            {
+                'model': ParameterValue(model, value_type=str),
+                'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
+                'use_sim_time': ParameterValue(use_sim_time, value_type=bool),
+            }
+        ],
+        remappings=remappings,
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        output='screen',
+    )
+    return [node]

@@ -1,0 +1,36 @@
+"""FaultLog: counts faults, and turns 50 of them a second into a line that is worth reading."""
+
+from collections import Counter
+
+from sac_ros.fault import Fault
+
+LOG_PERIOD = 1.0  # [s] between two lines, at least
+REPEAT_PERIOD = 10.0  # [s] between two lines about the same fault
+
+
+class FaultLog:
+    """Remembers what was said when.  Knows no logger and no clock."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted and nothing said."""
+        self.counts: Counter[str] = Counter()  # fault code -> ticks with it
+        self._said: tuple[str, str] | None = None  # mode and code of the newest line
+        self._said_at = float('-inf')
+
+    def note(self, mode: str, fault: Fault | None, now: float) -> str | None:
+        """Take a tick's mode and fault; return the line to log, or None.  `now` is in [s].
+
+        A line comes when a fault appears, when mode or fault change, when it has gone, and again
+        while it stays.
+        """
+        if fault is not None:
+            self.counts[fault.code] += 1
+        elif self._said is None:
+            return None
+        now_said = None if fault is None else (mode, fault.code)
+        wait = REPEAT_PERIOD if now_said == self._said else LOG_PERIOD
+        if now - self._said_at < wait:
+            return None
+        line = f'{mode}: the fault has gone' if fault is None else f'{mode}: {fault}'
+        self._said, self._said_at = now_said, now
+        return line

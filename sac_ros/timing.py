@@ -1,0 +1,138 @@
+"""When a control period begins, and how well periods were kept.  No ROS, no clock of its own."""
+
+import numpy as np
+
+FOLLOW = 0.2  # part of a state's delay by which the schedule moves: it settles in five periods
+# [periods]: a slow state is waited for; a fast one must not make the robot faster than max_rate.
+LEAST_SHIFT, MOST_SHIFT = -0.02, 0.1
+GRACE = 0.25  # [periods] that the tick waits for a late state before it goes without
+LONGEST_INTERVAL = 3.0  # [periods]: one pause must not spoil the mean interval for long
+MATCH = 0.1  # [periods] by which the interval between states may differ from the period
+WINDOW = 1000  # samples behind a percentile: 20 s at 50 Hz
+SMOOTHING = 0.1  # of the measured interval between states
+
+
+class TickSchedule:
+    """Decides which arriving state starts a control period, and when to go without one.
+
+    The tick belongs to the state that arrives nearest to its due time: each state when they come
+    at the control rate, every 20th of a 1 kHz state at 50 Hz.  The due times keep the control
+    rate and move slowly with the states, so that neither jitter nor a clock that is a little off
+    leaves the tick between two states.
+    """
+
+    def __init__(self, dt: float) -> None:
+        """Keep the period `dt` [s]."""
+        self._dt = dt
+        self._interval = dt  # [s] between states, smoothed
+        self._arrival: float | None = None  # of the newest state
+        self._has_new_state = False  # since the last tick
+        self._due = 0.0
+
+    @property
+    def deadline(self) -> float:
+        """Return when the tick must go without a new state [s]."""
+        return self._due + GRACE * self._dt
+
+    def start(self, now: float) -> None:
+        """Let the first period end one `dt` from now."""
+        self._due = now + self._dt
+        self._has_new_state = False
+
+    def arrived(self, now: float) -> None:
+        """Note that a state has arrived."""
+        if self._arrival is not None:
+            interval = min(max(now - self._arrival, 0.0), LONGEST_INTERVAL * self._dt)
+            self._interval += SMOOTHING * (interval - self._interval)
+        self._arrival = now
+        self._has_new_state = True
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the state that arrives now is the nearest to the due time."""
+        turned_back = now < self._due - 2.0 * self._dt  # a simulation that began again
+        return turned_back or now >= self._due - 0.5 * min(self._interval, self._dt)
+
+    def tick_with_state(self, now: float) -> float:
+        """Note a tick that a state started; return how late it was [s]."""
+        late = now - self._due
+        shift = min(max(FOLLOW * late, LEAST_SHIFT * self._dt), MOST_SHIFT * self._dt)
+        self._advance(now, late, shift)
+        return late
+
+    def tick_at_deadline(self, now: float) -> float:
+        """Note a tick that no state started; return how late it was [s].
+
+        When states do come once in a period, but not near the due time, the schedule slides
+        towards them.
+        """
+        late = now - self._due
+        is_periodic = abs(self._interval - self._dt) < MATCH * self._dt
+        self._advance(now, late, late if self._has_new_state and is_periodic else 0.0)
+        return late
+
+    def _advance(self, now: float, late: float, shift: float) -> None:
+        self._has_new_state = False
+        if abs(late) <= 0.5 * self._dt:
+            self._due += self._dt + shift
+        else:
+            self._due = now + self._dt
+
+
+class Samples:
+    """The newest numbers of a kind, for percentiles; and the largest of all."""
+
+    def __init__(self, window: int = WINDOW) -> None:
+        """Keep `window` numbers."""
+        self._values = np.zeros(window)
+        self._count = 0
+        self._max = 0.0
+
+    def add(self, value: float) -> None:
+        """Take one number."""
+        self._values[self._count % len(self._values)] = value
+        self._count += 1
+        self._max = max(self._max, value)
+
+    def summary(self) -> dict[str, float]:
+        """Return p50 and p99 of the newest numbers and the maximum of all; empty without any."""
+        if self._count == 0:
+            return {}
+        p50, p99 = np.percentile(self._values[: self._count], (50, 99))
+        return {'p50': float(p50), 'p99': float(p99), 'max': self._max}
+
+
+class TickStatistics:
+    """How well the ticks kept their periods, and how long a state took to become a command."""
+
+    def __init__(self, dt: float) -> None:
+        """Measure against the period `dt` [s]."""
+        self._dt = dt
+        self._previous: float | None = None
+        self._samples = {'period': Samples(), 'latency': Samples(), 'stamp_latency': Samples()}
+        self.ticks = 0
+        self.missed = 0  # ticks that came more than half a period late
+
+    def restart(self) -> None:
+        """Forget the last tick: the time until the next one is a pause, not a period."""
+        self._previous = None
+
+    def add_tick(self, now: float, late: float) -> None:
+        """Note a tick at `now` [s] that was `late` [s]."""
+        if self._previous is not None:
+            self._samples['period'].add(now - self._previous)
+        self._previous = now
+        self.ticks += 1
+        self.missed += late > 0.5 * self._dt
+
+    def add_latency(self, latency: float, stamp_latency: float) -> None:
+        """Note the times from arrival and from stamp of a state to its command's leaving [s]."""
+        self._samples['latency'].add(latency)
+        self._samples['stamp_latency'].add(stamp_latency)
+
+    def in_milliseconds(self) -> dict[str, float]:
+        """Return `period_ms.p50` and so on, rounded to a microsecond."""
+        return {
+            f'{name}_ms.{key}': round(value * 1e3, 3)
+            for name, samples in self._samples.items()
+            for key, value in samples.summary().items()
+        }

@@ -1,0 +1,65 @@
+"""What an episode over ROS came to: noted while it runs, sent and read as JSON."""
+
+import json
+from dataclasses import dataclass, field
+
+from sac_ros.timing import Samples
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """A finished episode."""
+
+    episode: int  # counts from 1
+    reward_sum: float  # undiscounted return
+    length: int  # [control periods]
+    success: bool
+    terminated: bool
+    latency_ms: dict[str, float]  # p50, p99, max: from a state's leaving to its command's arrival
+    missed: int  # periods in which no new command came
+
+    def as_data(self) -> dict[str, object]:
+        """Return plain data, in which the return is called `return`."""
+        data = dict(self.__dict__)
+        return {'return' if key == 'reward_sum' else key: value for key, value in data.items()}
+
+
+@dataclass
+class EpisodeRecord:
+    """Filled while the episode runs."""
+
+    episode: int  # counts from 1
+    reward_sum: float = 0.0
+    length: int = 0
+    missed: int = 0
+    latency: Samples = field(default_factory=Samples)  # [s]
+
+    def add_period(self, reward: float, *, has_new_command: bool) -> None:
+        """Note one period, and whether a command came for it."""
+        self.reward_sum += reward
+        self.length += 1
+        self.missed += not has_new_command
+
+    def result(self, *, success: bool, terminated: bool) -> EpisodeResult:
+        """Return the finished episode."""
+        latency = self.latency.summary()
+        return EpisodeResult(
+            self.episode,
+            self.reward_sum,
+            self.length,
+            success,
+            terminated,
+            {key: round(value * 1e3, 3) for key, value in latency.items()},
+            self.missed,
+        )
+
+
+def result_to_json(result: EpisodeResult) -> str:
+    """Return a result as one JSON object."""
+    return json.dumps(result.as_data(), allow_nan=False)
+
+
+def result_from_json(text: str) -> EpisodeResult:
+    """Return the result in a text of `result_to_json`."""
+    data = json.loads(text)
+    return EpisodeResult(reward_sum=data.pop('return'), **data)

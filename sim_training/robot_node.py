@@ -1,0 +1,206 @@
+"""SimNode: the simulated robot on the topics of its contract, as a real robot would be there."""
+
+import time
+from collections import deque
+
+import numpy as np
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.context import Context
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from sac_ros.command_messages import CommandMessage, command_from_message, command_type
+from sac_ros.messages import (
+    COMMAND,
+    LATCHED,
+    MESSAGE_TYPES,
+    RESULTS,
+    STATE,
+    Measurements,
+    MessageError,
+    StateMessage,
+    stamp_of,
+    state_message,
+    time_message,
+)
+from sac_ros.run_node import steady_clock
+from sac_ros.state import RobotState
+from sim_training.env import make_env
+from sim_training.episode_record import EpisodeRecord, result_to_json
+
+SILENCE = 0.5  # [s] of simulated time without a new command, after which it is worth a warning
+ACKNOWLEDGE_TIMEOUT = 1_000_000_000  # [ns]
+
+# name -> (default, description)
+PARAMETERS: dict[str, tuple[str | int | float | bool, str]] = {
+    'task': ('balance', 'Name of a task, path of its YAML file, or a Gymnasium id.'),
+    'seed': (0, 'Seed of the first episode; the next ones count up.'),
+    'publish_clock': (False, 'Publish simulated time on /clock, for nodes with use_sim_time.'),
+    'real_time_factor': (1.0, 'Simulated seconds in one second.'),
+    'episodes': (0, 'End after so many episodes; 0 for never.'),
+}
+
+
+class SimNode(Node):
+    """One control period after the other: command in, physics, state out.
+
+    The physics waits for the first command of an episode, so that a robot that cannot stand by
+    itself does not fall before its policy is there.  The last command keeps acting when no new
+    one comes, as it does in a forward controller.
+    """
+
+    def __init__(
+        self, *, context: Context | None = None, arguments: list[str] | None = None
+    ) -> None:
+        """Build the robot and begin the first episode.  Raises UserError for a bad task."""
+        super().__init__('sim_node', context=context, cli_args=arguments)
+        for name, (default, description) in PARAMETERS.items():
+            self.declare_parameter(name, default, _descriptor(default, description))
+        self.crash: BaseException | None = None
+        self.is_finished = False
+        self._env = make_env(str(self.get_parameter('task').value))
+        self._spec = spec = self._env.contract
+        self._seed = int(self.get_parameter('seed').value)
+        self._episodes = int(self.get_parameter('episodes').value)
+        self._has_clock = bool(self.get_parameter('publish_clock').value)
+        self._periods = 1  # simulated time goes on over episodes; ROS takes 0 for no time
+        self._begun = 0  # episodes
+        self._sent_at = 0.0  # [s], steady clock: when the newest state left
+        self._own_goals: deque[float] = deque(maxlen=8)  # stamps of goals that will come back
+        self._goals = Measurements(spec)
+        self._publish_clock = self.create_publisher(Clock, '/clock', COMMAND).publish
+        self._results = self.create_publisher(String, '~/episode', RESULTS)
+        self._publishers_of: dict[str, Publisher[StateMessage]] = {
+            source: self.create_publisher(
+                MESSAGE_TYPES[spec.source_type(source)],
+                spec.topics[source].name,
+                LATCHED if source == 'goal' else COMMAND,
+            )
+            for source in spec.sources
+        }
+        if 'goal' in spec.sources:
+            kind = MESSAGE_TYPES[spec.source_type('goal')]
+            self.create_subscription(kind, spec.topics['goal'].name, self._take_goal, STATE)
+        self.create_subscription(
+            command_type(spec), spec.topics['command'].name, self._take_command, COMMAND
+        )
+        self.create_service(Trigger, '~/reset', self._reset)
+        self._begin()
+        factor = float(self.get_parameter('real_time_factor').value)
+        self.create_timer(spec.dt / factor, self._advance, clock=steady_clock())
+        self.get_logger().info(f"simulated robot of '{spec.name}' at {spec.control_rate:g} Hz")
+
+    def close(self) -> None:
+        """Wait until the results have arrived, as far as anybody listens; leave the physics."""
+        self._results.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_TIMEOUT))
+        self._env.close()
+
+    def _begin(self) -> None:
+        """Begin the next episode, frozen until a command comes."""
+        self._env.reset(seed=self._seed + self._begun)
+        self._begun += 1
+        self._record = EpisodeRecord(self._begun)
+        self._command: np.ndarray | None = None  # the last one of this episode
+        self._has_new_command = False
+        self._silent_periods = 0
+        if self._env.goal is not None:
+            self._publish('goal')
+
+    def _advance(self) -> None:
+        """Let one control period pass."""
+        self._periods += 1
+        if self._command is not None:
+            _, reward, terminated, truncated, info = self._env.send(self._command)
+            self._record.add_period(reward, has_new_command=self._has_new_command)
+            self._warn_of_silence()
+            if terminated or truncated:
+                self._end_episode(success=bool(info['is_success']), terminated=terminated)
+        if self._has_clock:
+            self._publish_clock(Clock(clock=time_message(self._stamp())))
+        # The state that makes the policy tick goes last, when all else is there.
+        for source in reversed(self._spec.sources):
+            if source != 'goal' or self._spec.topics['goal'].timeout != float('inf'):
+                self._publish(source)
+        self._has_new_command = False
+        self._sent_at = time.monotonic()
+
+    def _end_episode(self, *, success: bool, terminated: bool) -> None:
+        result = self._record.result(success=success, terminated=terminated)
+        self._results.publish(String(data=result_to_json(result)))
+        self.get_logger().info(
+            f'episode {self._begun}: return {self._record.reward_sum:.1f} in '
+            f'{self._record.length} periods, {"success" if success else "no success"}'
+        )
+        self.is_finished = self._begun == self._episodes
+        if not self.is_finished:
+            self._begin()
+
+    def _warn_of_silence(self) -> None:
+        """Say once that commands have stopped, and once that they are back."""
+        limit = round(SILENCE * self._spec.control_rate)
+        if not self._has_new_command:
+            self._silent_periods += 1
+            if self._silent_periods == limit:
+                self.get_logger().warning(f'no new command for {SILENCE} s; the last one acts on')
+        else:
+            if self._silent_periods >= limit:
+                self.get_logger().info('commands are back')
+            self._silent_periods = 0
+
+    def _take_command(self, message: CommandMessage) -> None:
+        try:
+            command = command_from_message(self._spec, message)
+        except MessageError as error:
+            self.get_logger().warning(f'command refused: {error}', throttle_duration_sec=1.0)
+            return
+        if self._command is not None and not self._has_new_command:
+            self._record.latency.add(time.monotonic() - self._sent_at)
+        self._command = command
+        self._has_new_command = True
+
+    def _take_goal(self, message: StateMessage) -> None:
+        """Take a goal that somebody else has published; what is sent comes back to the sender."""
+        if stamp_of(message) in self._own_goals:
+            return
+        self._goals.update('goal', message, self._stamp())
+        state = self._goals.state()
+        if 'goal' in state.refused:
+            fault = state.refused['goal']
+            self.get_logger().warning(f'goal refused: {fault.text}', throttle_duration_sec=1.0)
+        elif state.goal is not None and (
+            self._env.goal is None or not np.array_equal(state.goal, self._env.goal)
+        ):
+            self._env.goal = state.goal
+            self._publish('goal')  # latched, for a policy that comes later
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Give up the episode and begin another."""
+        self._begin()
+        response.success, response.message = True, f'episode {self._begun} begins'
+        return response
+
+    def _publish(self, source: str) -> None:
+        state = RobotState(goal=self._env.goal) if source == 'goal' else self._env.state
+        message = state_message(self._spec, source, state, self._stamp())
+        if source == 'goal':
+            self._own_goals.append(stamp_of(message))
+        self._publishers_of[source].publish(message)
+
+    def _stamp(self) -> float:
+        """Return the time for stamps [s]: simulated when this node publishes the clock."""
+        if self._has_clock:
+            return self._periods * self._spec.dt
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+
+def _descriptor(default: str | int | float | bool, description: str) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=description, read_only=True)
+    if type(default) is int:
+        descriptor.integer_range = [IntegerRange(from_value=0, to_value=2**31 - 1, step=1)]
+    if type(default) is float:
+        descriptor.floating_point_range = [FloatingPointRange(from_value=0.01, to_value=100.0)]
+    return descriptor

@@ -1,0 +1,177 @@
+"""`sac-ros run`: a model and a simulated robot as two ROS 2 processes, no ros2 command needed."""
+
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sac_ros.errors import UserError
+from sac_ros.policy import load_policy
+from sac_ros.run_node import missing_ros
+from sim_training.child_process import ChildProcess
+from sim_training.env import SimEnv
+from sim_training.episode_record import EpisodeResult
+from sim_training.evaluate import make_matching_env
+from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.ros_domain import local_environment
+from sim_training.stop_signals import StopSignals
+
+START_TIMEOUT = 60.0  # [s] for two processes to start and find each other, on a busy machine
+LONGEST_EPISODE = 10_000  # [control periods] to wait for when an env sets no limit
+POLL_PERIOD = 0.1  # [s]
+NAMESPACE = '/simulation'  # keeps the commands away from any robot that is in the same domain
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """Run a model over real ROS 2 topics: policy_node and the simulated robot, two processes.
+
+    ROS_DOMAIN_ID is used when it is set; else a free one is taken.  Nothing leaves this machine.
+    """
+
+    model: Path
+    """The model file (.onnx)."""
+
+    task: str | None = None
+    """Task or Gymnasium id to simulate; by default the one that the model's contract names."""
+
+    episodes: int = 5
+    """Episodes until the end."""
+
+    seed: int = 0
+    """Seed of the first episode; the next ones count up."""
+
+    real_time_factor: float = 1.0
+    """Simulated seconds in one second; other than 1, the nodes keep simulated time."""
+
+
+def main(command: RunCommand) -> dict[str, object]:
+    """Run the episodes; returns their results, and how quickly commands followed states."""
+    _check_options(command)
+    try:
+        import sim_training.listener_node  # noqa: F401 (is ROS there?  ask before anything starts)
+    except ModuleNotFoundError as error:
+        hint = missing_ros(error)
+        if hint is None:
+            raise
+        raise UserError(hint) from error
+    policy = load_policy(command.model)
+    name = command.task or policy.spec.name
+    env = make_matching_env(policy, name)
+    periods = _time_limit(env)
+    env.close()
+    timeout = START_TIMEOUT + periods * policy.spec.dt / command.real_time_factor
+    return summary(_run_nodes(command, name, timeout))
+
+
+def summary(episodes: list[EpisodeResult]) -> dict[str, object]:
+    """Return the results of some episodes and what they come to together."""
+    latencies = [episode.latency_ms for episode in episodes if episode.latency_ms]
+    return {
+        'episodes': [episode.as_data() for episode in episodes],
+        'return_mean': statistics.fmean(episode.reward_sum for episode in episodes),
+        'success': sum(episode.success for episode in episodes),
+        'latency_ms': {
+            key: combine(latency[key] for latency in latencies)
+            for key, combine in (('p50', statistics.median), ('p99', max), ('max', max))
+            if latencies
+        },
+        'missed': sum(episode.missed for episode in episodes),
+    }
+
+
+def describe(result: dict[str, object]) -> str:
+    """Return the results for a terminal."""
+    episodes, latency = result['episodes'], result['latency_ms']
+    assert isinstance(episodes, list)
+    assert isinstance(latency, dict)
+    times = ', '.join(f'{key} {value:.2f} ms' for key, value in latency.items())
+    return (
+        f'return {result["return_mean"]:.1f} on average, {result["success"]} of {len(episodes)} '
+        f'episodes with success\nfrom state to command {times}; {result["missed"]} periods '
+        'without a new command'
+    )
+
+
+def _run_nodes(command: RunCommand, task: str, timeout: float) -> list[EpisodeResult]:
+    """Run both nodes until all episodes have ended; each may take `timeout` [s]."""
+    from sim_training.listener_node import EpisodeListener
+
+    environment = local_environment(os.environ)
+    os.environ.update(environment)  # for the listener in this process
+    domain_id = environment['ROS_DOMAIN_ID']
+    print(f'run: ROS domain {domain_id}, namespace {NAMESPACE}', file=sys.stderr)
+    sim_arguments, policy_arguments = _arguments(command, task)
+    episodes: list[EpisodeResult] = []
+    with (
+        StopSignals() as stop_is_asked,
+        ChildProcess('sim_training.sim_node', sim_arguments, environment) as sim,
+        ChildProcess('sac_ros.policy_node', policy_arguments, environment) as policy,
+        EpisodeListener(f'{NAMESPACE}/sim_node/episode', int(domain_id)) as listener,
+    ):
+        last = time.monotonic()
+        while len(episodes) < command.episodes:
+            if stop_is_asked():
+                raise KeyboardInterrupt
+            for episode in listener.wait(POLL_PERIOD):
+                episodes.append(episode)
+                last = time.monotonic()
+                print(_line(episode, command.episodes), file=sys.stderr)
+            if len(episodes) < command.episodes:
+                policy.check()
+                sim.check()
+            if time.monotonic() - last > timeout:
+                raise UserError(
+                    f'no episode has ended within {timeout:.0f} s; policy_node last said: '
+                    f'{policy.last_line()}; sim_node last said: {sim.last_line()}'
+                )
+    return episodes
+
+
+def _arguments(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
+    """Return the arguments of sim_node and of policy_node."""
+    # /clock is a global name: kept in the namespace, it rules over these two nodes only.
+    common = ['--ros-args', '-r', f'__ns:={NAMESPACE}', '-r', '/clock:=clock']
+    is_simulated = str(command.real_time_factor != 1.0).lower()
+    sim = {
+        'task': task,
+        'seed': command.seed,
+        'episodes': 0,  # it must not end before the last result has been heard
+        'real_time_factor': command.real_time_factor,
+        'publish_clock': is_simulated,
+    }
+    policy = {
+        'model': command.model.absolute(),
+        'autostart': 'true',
+        'use_sim_time': is_simulated,
+    }
+    sim_words = [word for key, value in sim.items() for word in ('-p', f'{key}:={value}')]
+    policy_words = [word for key, value in policy.items() for word in ('-p', f'{key}:={value}')]
+    return common + sim_words, common + policy_words
+
+
+def _check_options(command: RunCommand) -> None:
+    if command.episodes < 1:
+        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
+    if not 0 <= command.seed < 2**31:
+        raise UserError(f'--seed is {command.seed}; 0 to {2**31 - 1} is needed')
+    if not 0.01 <= command.real_time_factor <= 100.0:
+        raise UserError(f'--real-time-factor is {command.real_time_factor}; 0.01 to 100 is needed')
+
+
+def _time_limit(env: SimEnv | GymnasiumEnv) -> int:
+    """Return the longest that an episode can be [control periods]."""
+    if isinstance(env, SimEnv):
+        return env.task.time_limit
+    return (env.spec.max_episode_steps if env.spec else None) or LONGEST_EPISODE
+
+
+def _line(episode: EpisodeResult, count: int) -> str:
+    latency = episode.latency_ms.get('p99', float('nan'))
+    return (
+        f'run: episode {episode.episode} of {count}: return {episode.reward_sum:.1f} in '
+        f'{episode.length} periods, {"success" if episode.success else "no success"}; state to '
+        f'command p99 {latency:.2f} ms, {episode.missed} periods without a new command'
+    )
