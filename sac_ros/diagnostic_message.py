@@ -2,7 +2,7 @@
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from sac_ros.control_node import ControlLoop
+from sac_ros.control_loop import ControlLoop
 from sac_ros.controller import Mode
 from sac_ros.messages import time_message
 

@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from sac_ros.control_node import ControlLoop
+from sac_ros.control_loop import ControlLoop
 from sac_ros.diagnostic_message import diagnostic_array, policy_status, unconfigured_status
 from sac_ros.errors import UserError
 from sac_ros.fault_log import FaultLog

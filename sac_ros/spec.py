@@ -6,16 +6,13 @@ with exact floats, inside the model.  What only the simulation knows is not in i
 
 import json
 import math
-import re
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -23,6 +20,18 @@ from pydantic import (
 )
 
 from sac_ros.errors import UserError, nearest
+from sac_ros.spec_fields import (
+    Axis,
+    Limit,
+    Limits,
+    Name,
+    Number,
+    Numbers,
+    Stop,
+    TopicName,
+    Version,
+    shown,
+)
 from sac_ros.spec_rules import COMMAND_TYPES, SOURCE_TYPES, check_rules
 from sac_ros.state import SOURCES
 from sac_ros.strict_yaml import read_yaml
@@ -31,73 +40,6 @@ from sac_ros.terms import TERMS
 
 class SpecError(UserError):
     """A contract that cannot be used, and why, in one line."""
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f'is {_shown(value)}; a number is needed')
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond the floats
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f'is {number}; a finite number is needed')
-    return number
-
-
-def _limit(value: object) -> float:
-    """Accept a number above 0 or infinity, which JSON can only hold as the text `.inf`."""
-    number = math.inf if value in ('.inf', math.inf) else _number(value)
-    if not number > 0.0:
-        raise ValueError(f'is {value}; a number above 0 is needed (.inf for no limit)')
-    return number
-
-
-def _each(check: Callable[[object], float], value: object) -> float | tuple[float, ...]:
-    """Check one number, or a list with one number for each element."""
-    if isinstance(value, list | tuple):
-        return tuple(check(element) for element in value)
-    return check(value)
-
-
-def _stop(value: object) -> str | tuple[float, ...]:
-    if value in ('hold', 'zero'):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return tuple(_number(element) for element in value)
-    raise ValueError(f"is {_shown(value)}; 'hold', 'zero' or a list of numbers is needed")
-
-
-def _version(value: object) -> object:
-    if type(value) is not int or value != 1:  # True and 1.0 are equal to 1 too
-        raise ValueError(f'is {_shown(value)}; this sac_ros reads 1')
-    return value
-
-
-def _topic_name(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(TOPIC_NAME, value):
-        raise ValueError(f'is {_shown(value)}; a relative ROS name is needed, like arm/goal')
-    return value
-
-
-def _shown(value: object) -> str:
-    """Return a value for an error: in one line, and not all of a long one."""
-    text = repr(value)
-    return text if len(text) <= 80 else f'{text[:77]}...'
-
-
-PerElement = float | tuple[float, ...]
-# A name in one line, for messages and tables.
-Name = Annotated[
-    str, Field(strict=True, min_length=1, max_length=255, pattern=r'^[^\x00-\x1f\x7f]+$')
-]
-# Relative, or private to the node (`~/`): an absolute name could not be put into a namespace.
-TOPIC_NAME = r'^(~/)?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$'
-Limit = Annotated[float, BeforeValidator(_limit)]
-Numbers = Annotated[PerElement, BeforeValidator(partial(_each, _number))]
-Limits = Annotated[PerElement, BeforeValidator(partial(_each, _limit))]
-Stop = Annotated[Literal['hold', 'zero'] | tuple[float, ...], BeforeValidator(_stop)]
-Axis = Literal['linear.x', 'linear.y', 'linear.z', 'angular.x', 'angular.y', 'angular.z']
 
 
 class _Part(BaseModel):
@@ -152,7 +94,7 @@ class ActionSpec(_Part):
 class Topic(_Part):
     """A relative ROS name, remapped at launch."""
 
-    name: Annotated[Name, Field(pattern=TOPIC_NAME), BeforeValidator(_topic_name)]
+    name: TopicName
     type: Name | None = None
     timeout: Limit | None = None
     """[s]: a measurement older than this is not used.  `.inf` for a goal that stays valid."""
@@ -170,9 +112,9 @@ class Range(_Part):
 class TaskSpec(_Part):
     """The whole contract.  Two specs are the same contract when they are equal (`==`)."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(_version)] = Field(alias='schema')
+    schema_version: Version = Field(alias='schema')
     name: Annotated[Name, Field(pattern=r'^[a-zA-Z][a-zA-Z0-9_.-]*$')]
-    control_rate: Annotated[float, BeforeValidator(_number)]
+    control_rate: Number
     """[Hz]: ticks per second of the policy."""
     joints: tuple[Name, ...] = ()
     """Names as in the URDF; the order of every joint vector."""
@@ -286,7 +228,7 @@ def _first_line(error: ValidationError) -> str:
     elif first['type'] == 'value_error':
         text = first['msg'].removeprefix('Value error, ')
     else:
-        text = f'found {_shown(first["input"])}; {first["msg"][0].lower()}{first["msg"][1:]}'
+        text = f'found {shown(first["input"])}; {first["msg"][0].lower()}{first["msg"][1:]}'
     more = len(error.errors()) - 1
     line = (f'{place}: {text}' if place else text) + (f' (and {more} more)' if more else '')
     return ' '.join(line.split())  # a key may hold a line break

@@ -12,7 +12,8 @@ from sac_ros.state import SOURCES
 from sac_ros.terms import TERMS
 
 if TYPE_CHECKING:
-    from sac_ros.spec import PerElement, TaskSpec
+    from sac_ros.spec import TaskSpec
+    from sac_ros.spec_fields import PerElement
 
 MAX_CONTROL_RATE = 1000.0  # [Hz]; no Python process keeps a shorter period
 

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pybullet
-import pybullet_data
-from pybullet_utils.bullet_client import BulletClient
 
 from sac_ros.errors import UserError, nearest
 from sac_ros.spec import TaskSpec
+from sim_training.silence import silence
 from sim_training.tasks.task import Camera
+
+with silence():  # it greets when it is imported
+    import pybullet
+    import pybullet_data
+    from pybullet_utils.bullet_client import BulletClient
 
 GRAVITY = 9.81  # [m/s^2]
 GOAL_RADIUS, GOAL_COLOUR = 0.02, (0.1, 0.8, 0.2, 0.8)  # [m]; drawn in videos only
@@ -37,7 +40,8 @@ class BulletRobot:
             raise UserError(
                 f"interface '{self._interface}' has no motors in PyBullet; {allowed} have"
             )
-        self._client = BulletClient(pybullet.DIRECT)
+        with silence():  # and when it connects
+            self._client = BulletClient(pybullet.DIRECT)
         self._body = self._load(urdf)
         self._client.setGravity(0.0, 0.0, -GRAVITY)
         self._client.setPhysicsEngineParameter(

@@ -430,7 +430,7 @@ def test_the_last_command_before_the_end_is_the_stop_command(model: Path, peer: 
 
 BROKEN = """
 import sys
-from sac_ros.control_node import PolicyController
+from sac_ros.control_loop import PolicyController
 from sac_ros.policy_node import main
 
 whole = PolicyController.step

@@ -68,20 +68,26 @@ def test_goals_of_reach_fill_the_box_in_front_of_the_arm() -> None:
     np.testing.assert_allclose(goals.max(axis=0), [0.60, 0.30, 0.60], atol=0.01)
 
 
-def test_balance_pays_for_being_upright_in_the_middle_without_pushing() -> None:
-    def reward(position: float, angle: float, force: float) -> float:
-        terms = {'joint_position': np.array([position, angle])}
+def test_balance_pays_for_being_upright_at_rest_in_the_middle_without_pushing() -> None:
+    def reward(position: float, velocity: float, angle: float, force: float) -> float:
+        terms = {
+            'joint_position': np.array([position, angle]),
+            'joint_velocity': np.array([velocity, 0.0]),
+        }
         return balance.reward(terms, np.array([force]))
 
-    assert reward(0.0, 0.0, 0.0) == 1.0
-    assert reward(0.0, 0.3, 0.0) == pytest.approx(0.75)  # 1 - (0.3 / 0.3)^2 / 4
-    assert reward(-1.2, 0.0, 0.0) == pytest.approx(0.9375)  # 1 - (1.2 / 2.4)^2 / 4
-    assert reward(0.0, 0.0, -10.0) == pytest.approx(0.95)  # 1 - (10 / 10)^2 / 20
+    assert reward(0.0, 0.0, 0.0, 0.0) == 1.0
+    assert reward(0.0, 0.0, 0.3, 0.0) == pytest.approx(0.75)  # 1 - (0.3 / 0.3)^2 / 4
+    assert reward(-0.4, 0.0, 0.0, 0.0) == pytest.approx(0.92)  # 1 - 0.4^2 / 2
+    assert reward(-0.4, 0.8, 0.0, 0.0) == pytest.approx(1.0)  # it is on its way to the middle
+    assert reward(0.9, 2.0, 0.0, 0.0) == pytest.approx(0.5)  # the most that a drift can cost
+    assert reward(0.0, 0.0, 0.0, -10.0) == pytest.approx(0.95)  # 1 - (10 / 10)^2 / 20
+    assert reward(1.0, 2.0, 0.3, 10.0) > 0.0  # so that it never pays to end the episode
 
 
 @pytest.mark.parametrize(
     ('position', 'angle', 'ended'),
-    [(0, 0, False), (2.4, 0.3, False), (-2.41, 0, True), (0, 0.301, True), (0, -0.301, True)],
+    [(0, 0, False), (1.0, 0.3, False), (-1.01, 0, True), (0, 0.301, True), (0, -0.301, True)],
 )
 def test_balance_ends_when_the_pole_falls_or_the_cart_leaves_the_track(
     position: float, angle: float, ended: bool
