@@ -86,6 +86,14 @@ class ControlLoop:
         stamps = self._measurements.state().stamps
         return {source: now - stamp for source, stamp in stamps.items()}
 
+    def emergency_stop(self, text: str) -> None:
+        """Lead the robot to the stop command from the next tick on, until `reset`."""
+        self.controller.emergency_stop(text)
+
+    def reset(self) -> None:
+        """Take back an emergency stop, or another latched fault."""
+        self.controller.reset()
+
     def activate(self) -> Fault | None:
         """Prepare to tick from the state as it is, unless there is a fault, which is returned."""
         return self.controller.activate(self._measurements.state(), self._now())

@@ -83,6 +83,10 @@ class PolicyController:
             commands.append(following)
         return commands
 
+    def emergency_stop(self, text: str) -> None:
+        """Latch a fault, also while inactive; `text` says who asked for it."""
+        self._latched = Fault('E_ESTOP', text)
+
     def reset(self) -> None:
         """Take back a latched fault; the next ticks decide whether the policy may act again."""
         self._latched = None

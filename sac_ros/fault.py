@@ -14,6 +14,7 @@ CODES: dict[str, str] = {
     'E_STAMP_FUTURE': 'a message is stamped later than now',
     'E_OBS_RANGE': 'a measured value is outside the plausible limits',
     'E_ACT_NONFINITE': 'the policy answered with NaN or infinity',
+    'E_ESTOP': 'an operator has asked for an emergency stop',
 }
 
 

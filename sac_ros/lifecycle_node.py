@@ -11,12 +11,14 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 from sac_ros.control_loop import ControlLoop
 from sac_ros.diagnostic_message import diagnostic_array, policy_status, unconfigured_status
 from sac_ros.errors import UserError
 from sac_ros.fault_log import FaultLog
-from sac_ros.messages import DIAGNOSTICS
+from sac_ros.messages import DIAGNOSTICS, ESTOP
 from sac_ros.policy import load_policy
 from sac_ros.run_node import steady_clock
 
@@ -66,6 +68,10 @@ class PolicyNode(LifecycleNode):
         self.is_finished = False
         self._loop: ControlLoop | None = None
         self._refusal = ''  # why the last attempt to configure failed
+        self.create_service(Trigger, '~/estop', self._answer_estop)
+        for qos in ESTOP:
+            self.create_subscription(Bool, '~/estop', self._hear_estop, qos)
+        self.create_service(Trigger, '~/reset', self._answer_reset)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', DIAGNOSTICS)
         steady = steady_clock()
         self.create_timer(DIAGNOSTIC_PERIOD, self._publish_diagnostics, clock=steady)
@@ -166,6 +172,35 @@ class PolicyNode(LifecycleNode):
         if self._autostart is not None:
             self.destroy_timer(self._autostart)
             self._autostart = None
+
+    def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        answer.success = self._loop is not None
+        answer.message = self._stop_now('the service ~/estop was called')
+        return answer
+
+    def _hear_estop(self, message: Bool) -> None:
+        """Stop on true.  False changes nothing: only ~/reset takes an emergency stop back."""
+        if message.data:
+            self._stop_now('~/estop says true')
+
+    def _stop_now(self, text: str) -> str:
+        if self._loop is None:
+            return 'not configured: no command is being sent'
+        self._loop.emergency_stop(text)
+        self.get_logger().error(f'emergency stop: {text}; ~/reset takes it back')
+        return 'stopping; ~/reset takes it back'
+
+    def _answer_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        """Take back a latched fault, and say what still speaks against moving."""
+        if self._loop is None:
+            answer.message = 'not configured: there is nothing to reset'
+            return answer
+        self._loop.reset()
+        fault = self._loop.find_fault()
+        answer.success = fault is None
+        answer.message = 'reset' if fault is None else f'reset, but still {fault}'
+        self.get_logger().info(answer.message)
+        return answer
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         if self._loop is not None and any(parameter.name == 'model' for parameter in parameters):

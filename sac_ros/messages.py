@@ -39,6 +39,9 @@ COMMAND = QoSProfile(depth=1)
 # Each tick as it was, for recorders and learners: some room, so that a slow one loses nothing.
 RECORD = QoSProfile(depth=100)
 DIAGNOSTICS = QoSProfile(depth=10)
+# An emergency stop must be heard from every kind of publisher, and not be lost on the way where
+# the publisher can help it: so it is read twice, which changes nothing.
+ESTOP = (QoSProfile(depth=1), STATE)
 # What a late reader must still get.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RESULTS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -115,6 +115,30 @@ def test_a_policy_that_answers_nan_three_times_is_latched_out_until_reset() -> N
     assert [step.mode for step in steps] == [Mode.SAFE] * 9 + [Mode.ACTIVE]
 
 
+def test_an_emergency_stop_leads_to_the_stop_command_until_reset_and_ten_good_ticks() -> None:
+    controller = _active(make_spec(), _always(1.0, 1.0))
+    _run(controller, 'good ' * 3)  # up to 0.3 rad/s
+    controller.emergency_stop('the button was pressed')
+
+    stopped = _run(controller, 'good ' * 5)
+    controller.reset()
+    recovering = _run(controller, 'good ' * 11)
+
+    assert {step.mode for step in stopped} == {Mode.FAULT}
+    assert {str(step.fault) for step in stopped} == {'E_ESTOP: the button was pressed'}
+    assert _first_elements(stopped) == pytest.approx([0.2, 0.1, 0, 0, 0], abs=1e-12)
+    assert [step.mode for step in recovering] == [Mode.SAFE] * 9 + [Mode.ACTIVE] * 2
+
+
+def test_an_emergency_stop_while_inactive_forbids_activation_until_reset() -> None:
+    controller = PolicyController(make_spec(), _always(0.0))
+    controller.emergency_stop('the button was pressed')
+    assert str(controller.activate(make_state(), 0.0)) == 'E_ESTOP: the button was pressed'
+    assert _mode(controller) is Mode.INACTIVE
+    controller.reset()
+    assert controller.activate(make_state(), 0.0) is None
+
+
 def test_a_latched_fault_outlives_deactivation_but_not_reset() -> None:
     controller = _active(make_spec(), _always(math.inf))
     _run(controller, 'good ' * 3)
