@@ -54,9 +54,6 @@ def contract_table(policy: OnnxPolicy) -> str:
     """Return the contract of a model, its joints, units, limits, topics and origin, as text."""
     spec = policy.spec
     rate = f'{spec.control_rate:g} Hz, one command every {spec.dt * 1000:g} ms'
-    origin = [
-        (key, value) for key, value in policy.origin.items() if not isinstance(value, dict | list)
-    ]
     about = (
         ('task', spec.name),
         ('control rate', rate),
@@ -74,7 +71,7 @@ def contract_table(policy: OnnxPolicy) -> str:
             + _table(_action_rows(spec), action_head),
             'TOPICS\n' + _table(_topic_rows(spec), ('use', 'name', 'type', 'timeout', 'frame')),
             'LIMITS of what is measured\n' + _table(_limit_rows(spec), limit_head),
-            'ORIGIN\n' + _table(origin),
+            'ORIGIN\n' + _table(_origin_rows(policy.origin)),
         )
     )
 
@@ -114,6 +111,15 @@ def _limit_rows(spec: TaskSpec) -> Iterable[Row]:
         elements = spec.joints if name.startswith('joint_') else range(len(lower))
         for element, low, high in zip(elements, lower, upper, strict=True):
             yield name, element, f'{low:g}', f'{high:g}', TERMS[name].unit
+
+
+def _origin_rows(origin: dict[str, object]) -> Iterable[Row]:
+    for key, value in origin.items():
+        if isinstance(value, dict):
+            yield from ((f'{key}.{name}', part) for name, part in value.items()
+                        if not isinstance(part, dict | list))  # fmt: skip
+        elif not isinstance(value, list):
+            yield key, value
 
 
 def _table(rows: Iterable[Row], head: Sequence[str] = ()) -> str:

@@ -102,11 +102,13 @@ def test_what_the_origin_says_is_shown_but_not_its_tables() -> None:
     golden = {'observation': [[0.0] * 9], 'action': [[0.0] * 2]}
     metadata = {
         'sac_ros.spec': make_spec().to_json(),
-        'sac_ros.origin': json.dumps({'golden': golden, 'seed': 3, 'commit': 'abc'}),
+        'sac_ros.origin': json.dumps(
+            {'golden': golden, 'seed': 3, 'evaluation': {'return_mean': 5.5}}
+        ),
     }
     table = contract_table(OnnxPolicy(onnx_model(make_spec(), metadata=metadata), 'm'))
 
-    assert table.endswith('ORIGIN\n  seed    3\n  commit  abc')
+    assert table.endswith('ORIGIN\n  seed                    3\n  evaluation.return_mean  5.5')
 
 
 def test_the_command_returns_plain_data_from_which_the_contract_can_be_made_again(

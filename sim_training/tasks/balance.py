@@ -47,7 +47,7 @@ TASK = Task(
     time_limit=500,  # 10 s
     substeps=4,  # 200 Hz physics
     training_steps=8_000,
-    camera=Camera(target=(0.0, 0.0, 0.4), distance=3.0, yaw=0.0, pitch=-15.0),
+    camera=Camera(target=(0.0, 0.0, 0.4), distance=2.0, yaw=0.0, pitch=-15.0),
     delay=(0, 1),
     noise={'joint_position': 0.001, 'joint_velocity': 0.01},
 )
