@@ -16,17 +16,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable, write_atomic
-from sac_ros.policy import ORIGIN_KEY, PARITY, SPEC_KEY, OnnxPolicy, action_range
+from sac_ros.policy import ORIGIN_KEY, SPEC_KEY, OnnxPolicy
 from sac_ros.spec import TaskSpec
 from sim_training.checkpoint import BEST, CURRENT, read_actor
 from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, summary
 from sim_training.networks import Actor
+from sim_training.parity import check_parity, mean_actions, plausible_observations
 from sim_training.run_file import read_run_file
 
 OPSET, IR_VERSION = 17, 8  # old enough for the onnxruntime of a robot's Ubuntu 22.04
 GOLDEN_PAIRS = 16
-PARITY_OBSERVATIONS = 10_000
 
 Origin = Mapping[str, object]
 
@@ -100,8 +100,8 @@ def _read_run(command: ExportCommand) -> tuple[Actor, dict[str, object]]:
 def export_policy(actor: Actor, spec: TaskSpec, origin: Origin, path: Path) -> OnnxPolicy:
     """Write `actor` with its contract to `path`, checked; returns what was written, loaded.
 
-    Raises ExportError, and writes nothing, when onnxruntime and torch differ by more than 1e-5 of
-    the action range on 10,000 random and extreme observations.
+    Raises ParityError, and writes nothing, when onnxruntime and torch differ by more than 1e-5 of
+    the action range on 10,000 observations, random and extreme.
     """
     policy, data = build_policy(actor, spec, origin, f'model {path}')
     write_atomic(path, data)
@@ -124,38 +124,6 @@ def build_policy(
     return policy, data
 
 
-def check_parity(actor: Actor, policy: OnnxPolicy, where: str) -> float:
-    """Return the largest torch/onnxruntime difference as a fraction of the action range.
-
-    Raises ExportError naming the worst element when it exceeds PARITY.
-    """
-    observations = parity_observations(actor, PARITY_OBSERVATIONS)
-    expected = _mean_actions(actor, observations)
-    answers = np.stack([policy(observation) for observation in observations])
-    difference = np.abs(answers - expected) / action_range(policy.spec)
-    if not difference.max() <= PARITY:  # a NaN is a difference too
-        case, element = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)),
-                                         difference.shape)  # fmt: skip
-        raise ExportError(
-            f'{where}: {policy.spec.action_names[element]} is {expected[case, element]:g} in '
-            f'torch and {answers[case, element]:g} in onnxruntime; the limit is {PARITY:g} of '
-            'the range'
-        )
-    return float(difference.max())
-
-
-def parity_observations(actor: Actor, count: int) -> np.ndarray:
-    """Return seeded observations, from still to violent: float32, shape (count, observation_size).
-
-    Beyond some 30 standard deviations float32 itself, not the graph, decides the last digits.
-    """
-    random = np.random.default_rng(0)
-    mean, scale = actor.observation_mean.numpy(), actor.observation_scale.numpy()
-    spread = 10.0 ** random.uniform(-3.0, 1.0, size=(count, 1))  # in standard deviations
-    usual = random.normal(size=(count, len(mean))) * spread
-    return (mean + usual / scale).astype(np.float32)
-
-
 def _check_sizes(actor: Actor, spec: TaskSpec) -> None:
     found = (len(actor.observation_mean), len(actor.action_middle))
     needed = (spec.observation_size, spec.action_size)
@@ -168,16 +136,11 @@ def _check_sizes(actor: Actor, spec: TaskSpec) -> None:
 
 def _golden_pairs(actor: Actor, spec: TaskSpec) -> dict[str, object]:
     """Return observation/action pairs by which a robot checks that it computes the same."""
-    observations = parity_observations(actor, GOLDEN_PAIRS)
-    actions = _mean_actions(actor, observations)
+    observations = plausible_observations(actor, spec, GOLDEN_PAIRS)
+    actions = mean_actions(actor, observations)
     if not np.isfinite(actions).all():
         raise ExportError(f"the actor for '{spec.name}' answers with NaN or infinity")
     return {'observation': observations.tolist(), 'action': actions.tolist()}
-
-
-def _mean_actions(actor: Actor, observations: np.ndarray) -> np.ndarray:
-    with torch.no_grad():
-        return actor.mean_action(torch.from_numpy(observations)).numpy()
 
 
 def _build_model(actor: Actor, spec: TaskSpec, metadata: Mapping[str, str]) -> bytes:

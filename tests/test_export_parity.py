@@ -1,5 +1,6 @@
 """torch = onnxruntime, and the contract survives the round trip: one of the four main tests."""
 
+import gymnasium
 import numpy as np
 import onnx
 import pytest
@@ -11,11 +12,11 @@ from sac_ros.policy import PARITY, SPEC_KEY, OnnxPolicy, action_range, load_poli
 from sim_training.export import (
     ExportError,
     build_policy,
-    check_parity,
     export_policy,
-    parity_observations,
 )
+from sim_training.gymnasium_env import generic_contract
 from sim_training.networks import Actor
+from sim_training.parity import ParityError, check_parity, plausible_observations, plausible_range
 from sim_training.tasks import load_task, task_names
 
 
@@ -31,13 +32,36 @@ def task_actor(task: str, seed: int = 0) -> Actor:
 def test_onnxruntime_answers_as_torch_does(task, tmp_path):
     actor, spec = task_actor(task), load_task(task).spec
     policy = export_policy(actor, spec, {}, tmp_path / 'model.onnx')
-    observations = parity_observations(actor, 2000)
-    assert np.abs(observations).max() > 10.0  # some of them are violent
+    observations = plausible_observations(actor, spec, 3000)
     with torch.no_grad():
         expected = actor.mean_action(torch.from_numpy(observations)).numpy()
     answers = np.stack([policy(observation) for observation in observations])
     assert np.ptp(expected, axis=0).min() > 0.1 * action_range(spec).min()  # they say something
     assert (np.abs(answers - expected) <= PARITY * action_range(spec)).all()
+
+
+def test_observations_are_what_the_contract_allows_from_corner_to_corner():
+    spec = load_task('reach').spec
+    actor = make_actor(spec)
+    lower, upper = plausible_range(actor, spec)
+    np.testing.assert_array_equal(lower[:2], [-3.0171, -1.8826])  # joint_position
+    np.testing.assert_array_equal(upper[7:14], np.full(7, 1.5))  # joint_velocity
+    # goal_from_tool: 0.65 - -0.1, 0.35 - -0.7, 0.65 - 0.0 [m]
+    np.testing.assert_allclose(upper[14:17], [0.75, 1.05, 0.65])
+    np.testing.assert_array_equal(lower[17:], -np.ones(7))  # previous_action
+    observations = plausible_observations(actor, spec, 3000)
+    np.testing.assert_allclose(observations.min(axis=0), lower, atol=1e-6)
+    np.testing.assert_allclose(observations.max(axis=0), upper, atol=1e-6)
+
+
+def test_a_term_without_limits_ranges_over_ten_standard_deviations():
+    spec = generic_contract('Pendulum-v1', gymnasium.make('Pendulum-v1'))
+    actor = make_actor(spec)
+    actor.observation_mean.fill_(1.0)
+    actor.observation_scale.fill_(2.0)
+    lower, upper = plausible_range(actor, spec)
+    np.testing.assert_array_equal(lower, [-4.0] * 3)  # 1 - 10 / 2
+    np.testing.assert_array_equal(upper, [6.0] * 3)
 
 
 @pytest.mark.parametrize('task', task_names())
@@ -104,7 +128,7 @@ def test_a_model_that_differs_from_its_actor_is_refused_by_the_worst_element(tmp
     altered = task_actor('reach')
     with torch.no_grad():
         altered.mean_head.bias[3] += 0.01
-    with pytest.raises(ExportError, match=r'panda_joint4 is .* in torch and .* in onnxruntime'):
+    with pytest.raises(ParityError, match=r'panda_joint4 is .* in torch and .* in onnxruntime'):
         check_parity(altered, OnnxPolicy(data, 'model'), 'model x.onnx')
 
 
