@@ -1,5 +1,6 @@
 """run.json: what ran, with which versions, and what came of it.  For people and for export."""
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -43,6 +44,7 @@ def read_run_file(folder: Path) -> dict[str, object]:
     return facts
 
 
+@functools.cache
 def _versions() -> dict[str, str | None]:
     versions: dict[str, str | None] = {'python': platform.python_version()}
     for package in PACKAGES:
@@ -53,6 +55,7 @@ def _versions() -> dict[str, str | None]:
     return versions
 
 
+@functools.cache  # what this process began with, whatever is committed while it trains
 def _commit() -> str | None:
     """Return the commit of this source tree, '-dirty' if it was changed; None outside of git."""
     here = Path(__file__)

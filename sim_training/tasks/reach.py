@@ -44,7 +44,7 @@ TASK = Task(
     success=success,
     time_limit=150,  # 3 s
     substeps=5,  # 250 Hz physics
-    training_steps=60_000,
+    training_steps=80_000,
     camera=Camera(target=(0.3, 0.0, 0.35), distance=1.5, yaw=50.0, pitch=-25.0),
     tool_link='panda_grasptarget',
     delay=(1, 2),
