@@ -45,7 +45,7 @@ TASK = Task(
     time_limit=150,  # 3 s
     substeps=5,  # 250 Hz physics
     training_steps=80_000,
-    camera=Camera(target=(0.3, 0.0, 0.35), distance=1.5, yaw=50.0, pitch=-25.0),
+    camera=Camera(target=(0.2, 0.0, 0.4), distance=1.2, yaw=50.0, pitch=-25.0),
     tool_link='panda_grasptarget',
     delay=(1, 2),
     noise={'joint_position': 0.001, 'joint_velocity': 0.01, 'tool_position': 0.001},
