@@ -23,7 +23,6 @@ class Guard:
         """Prepare the sizes and limits of `spec`."""
         self._spec = spec
         self._timeouts = {source: spec.topics[source].timeout or 0.0 for source in spec.sources}
-        self._sizes = _field_sizes(spec)
         self._limits = {
             name: (np.asarray(limits.lower), np.asarray(limits.upper))
             for name, limits in spec.limits.items()
@@ -42,7 +41,7 @@ class Guard:
             return state.refused[source]
         if source not in state.stamps:
             return Fault('E_OBS_MISSING', f'no message on {source} yet')
-        needed = [name for name in SOURCES[source] if name in self._sizes]
+        needed = [name for name in SOURCES[source] if name in self._spec.measured]
         for name in needed:
             fault = self._find_value_fault(source, name, getattr(state, name))
             if fault is not None:
@@ -57,7 +56,7 @@ class Guard:
         return None
 
     def _find_value_fault(self, source: str, name: str, value: np.ndarray | None) -> Fault | None:
-        size = self._sizes[name]
+        size = self._spec.measured[name]
         if value is None:
             return Fault('E_OBS_MISSING_FIELD', f'{source} brings no {name}')
         if value.shape != (size,):
@@ -96,14 +95,3 @@ class Guard:
 
     def _element(self, name: str, i: int) -> str:
         return f'{name} of {self._spec.joints[i]}' if name.startswith('joint_') else f'{name}[{i}]'
-
-
-def _field_sizes(spec: TaskSpec) -> dict[str, int]:
-    """Return the RobotState fields that are observed or limited, with their number of elements."""
-    sizes = {name: len(spec.joints) for name in spec.limits if name.startswith('joint_')}
-    for term in spec.observation:
-        if term.term == 'goal_from_tool':
-            sizes |= {'goal': 3, 'tool_position': 3}
-        elif term.term != 'previous_action':
-            sizes[term.term] = spec.term_size(term)
-    return sizes

@@ -81,6 +81,10 @@ class PolicyNode(LifecycleNode):
             if self.get_parameter('autostart').value
             else None
         )
+        if self._autostart is None:
+            self.get_logger().info(
+                'unconfigured: nothing moves until this node is told to configure and to activate'
+            )
 
     @_keep_error
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

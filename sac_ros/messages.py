@@ -186,8 +186,7 @@ def _reader(spec: TaskSpec, source: str) -> Callable[[StateMessage], Fields]:
 
 
 def _joint_reader(spec: TaskSpec) -> Callable[[StateMessage], Fields]:
-    needed = {term.term for term in spec.observation} | set(spec.limits)
-    fields = {field: name for field, name in JOINT_FIELDS.items() if field in needed}
+    fields = {field: name for field, name in JOINT_FIELDS.items() if field in spec.measured}
     joint_order = JointOrder(spec.joints, 'joint_states')
 
     def read(message: StateMessage) -> Fields:

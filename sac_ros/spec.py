@@ -165,6 +165,17 @@ class TaskSpec(_Part):
         return sum(self.term_size(term) for term in self.observation)
 
     @cached_property
+    def measured(self) -> dict[str, int]:
+        """Return the fields of RobotState that are observed or limited, and their sizes."""
+        names = {name for term in self.observation for name in TERMS[term.term].fields}
+        return {name: self._field_size(name) for name in sorted(names | self.limits.keys())}
+
+    def _field_size(self, name: str) -> int:
+        if name == 'vector':
+            return sum(term.size or 0 for term in self.observation if term.term == 'vector')
+        return len(self.joints) if name.startswith('joint_') else 3
+
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Return the topics that the observation needs, in the order of `SOURCES`."""
         needed = {source for term in self.observation for source in TERMS[term.term].sources}

@@ -1,4 +1,4 @@
-"""The observation terms: name -> size, sources, unit and the function that reads a RobotState.
+"""The observation terms: name -> size, fields, unit and the function that reads a RobotState.
 
 A new term is one row here and one test.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sac_ros.state import RobotState
+from sac_ros.state import SOURCES, RobotState
 
 Value = Callable[[RobotState, np.ndarray], np.ndarray | None]
 
@@ -19,9 +19,14 @@ class Term:
     """One named slice of the observation."""
 
     size: int | Literal['joints', 'actions', 'declared']  # elements, or where the number is found
-    sources: tuple[str, ...]  # topics of the contract that must be fresh for it
+    fields: tuple[str, ...]  # of RobotState, that it reads: they are guarded before it is asked
     unit: str
     value: Value  # (state, previous command) -> array, or None when it was not measured
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the topics of the contract that must be fresh for it."""
+        return tuple(source for source, names in SOURCES.items() if set(names) & set(self.fields))
 
 
 def _goal_from_tool(state: RobotState, previous: np.ndarray) -> np.ndarray | None:
@@ -31,14 +36,16 @@ def _goal_from_tool(state: RobotState, previous: np.ndarray) -> np.ndarray | Non
 
 
 TERMS: dict[str, Term] = {
-    'joint_position': Term('joints', ('joint_states',), 'rad or m', lambda s, _: s.joint_position),
-    'joint_velocity': Term(
-        'joints', ('joint_states',), 'rad/s or m/s', lambda s, _: s.joint_velocity
+    'joint_position': Term(
+        'joints', ('joint_position',), 'rad or m', lambda s, _: s.joint_position
     ),
-    'joint_effort': Term('joints', ('joint_states',), 'N m or N', lambda s, _: s.joint_effort),
-    'tool_position': Term(3, ('tool_pose',), 'm', lambda s, _: s.tool_position),
+    'joint_velocity': Term(
+        'joints', ('joint_velocity',), 'rad/s or m/s', lambda s, _: s.joint_velocity
+    ),
+    'joint_effort': Term('joints', ('joint_effort',), 'N m or N', lambda s, _: s.joint_effort),
+    'tool_position': Term(3, ('tool_position',), 'm', lambda s, _: s.tool_position),
     'goal': Term(3, ('goal',), 'm', lambda s, _: s.goal),
-    'goal_from_tool': Term(3, ('goal', 'tool_pose'), 'm', _goal_from_tool),
+    'goal_from_tool': Term(3, ('goal', 'tool_position'), 'm', _goal_from_tool),
     # The action as it was carried out: the command of the last period, after limits.  It is the
     # memory of the rate limiter, without which the task would not be Markov.
     'previous_action': Term('actions', (), "the action's", lambda _, previous: previous),

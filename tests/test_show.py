@@ -40,7 +40,7 @@ OBSERVATION
   index  term             unit          from
   0..1   joint_position   rad or m      joint_states
   2..3   joint_velocity   rad/s or m/s  joint_states
-  4..6   goal_from_tool   m             goal, tool_pose
+  4..6   goal_from_tool   m             tool_pose, goal
   7..8   previous_action  the action's  the controller
 
 ACTION (velocity, in rad/s or m/s)
@@ -85,7 +85,8 @@ def test_the_table_has_every_joint_unit_limit_topic_and_rate(path: Path) -> None
         assert [str(i), name, f'{lower[i]:g}', f'{upper[i]:g}', f'{rate[i]:g}', stop] in rows
     for name, limits in spec.limits.items():
         for element, bound in enumerate(limits.lower if isinstance(limits.lower, tuple) else ()):
-            assert any(row[:3] == [name, spec.joints[element], f'{bound:g}'] for row in rows)
+            of = spec.joints[element] if name.startswith('joint_') else str(element)
+            assert any(row[:3] == [name, of, f'{bound:g}'] for row in rows)
     for each in spec.topics.values():
         assert any(each.name in row for row in rows)
     assert f'{spec.control_rate:g} Hz' in table

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from builders import make_state
+from builders import make_spec, make_state
 
+from sac_ros.guard import Guard
 from sac_ros.state import SOURCES, RobotState
-from sac_ros.terms import TERMS
+from sac_ros.terms import TERMS, Term
 
 PREVIOUS = np.array([0.5, -0.5])
 STATE = make_state(joint_effort=(7.0, 8.0), vector=(1.0, 2.0, 3.0, 4.0))
@@ -51,3 +52,17 @@ def test_every_measured_field_is_a_term_that_waits_for_the_topic_which_brings_it
     for source, fields in SOURCES.items():
         for name in fields:
             assert TERMS[name].sources == (source,)
+
+
+def test_a_derived_term_is_guarded_by_the_fields_that_it_reads(monkeypatch):
+    """One row in TERMS is enough: what it reads is demanded, checked and refused by name."""
+    sine = Term('joints', ('joint_position',), '-', lambda s, _: np.sin(s.joint_position))
+    monkeypatch.setitem(TERMS, 'joint_position_sine', sine)
+    spec = make_spec(observation=[{'term': 'joint_position_sine'}], limits={})
+    guard = Guard(spec)
+    assert spec.sources == ('joint_states',)
+    assert guard.find_fault(make_state(), 0.0) is None
+    missing = guard.find_fault(make_state(joint_position=None), 0.0)
+    assert str(missing) == 'E_OBS_MISSING_FIELD: joint_states brings no joint_position'
+    nan = guard.find_fault(make_state(joint_position=(0.1, np.nan)), 0.0)
+    assert str(nan) == 'E_OBS_NONFINITE: joint_position of elbow is nan'
