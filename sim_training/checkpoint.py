@@ -18,6 +18,7 @@ from safetensors.numpy import save
 
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
+from sac_ros.spec import TaskSpec, spec_from_json
 from sim_training.networks import Actor
 from sim_training.sac_state import ACTOR
 from sim_training.train_command import TrainCommand
@@ -26,6 +27,9 @@ CURRENT = 'checkpoint.safetensors'
 PREVIOUS = 'checkpoint.previous.safetensors'
 BEST = 'best.safetensors'
 FACTS_KEY = 'sac_ros.checkpoint'
+
+# They only bound what the guard believes: the weights know nothing of them.
+FREE_KEYS = ('limits',)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -49,6 +53,7 @@ class Facts:
 
     command: TrainCommand
     counters: Counters
+    contract: str  # of the env that was trained in, TaskSpec.to_json
     observation_size: int
     action_lower: tuple[float, ...]
     action_upper: tuple[float, ...]
@@ -56,7 +61,7 @@ class Facts:
     episode_length: int  # steps taken in it; they are the newest transitions of the replay
     replay_cursor: int
     generator: str  # JSON of the state of numpy's generator
-    schema: int = 1
+    schema: int = 2
 
 
 def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
@@ -107,6 +112,23 @@ def read_actor(path: Path) -> tuple[Actor, Facts]:
     return actor.requires_grad_(False), facts
 
 
+def check_contract(facts: Facts, spec: TaskSpec, where: str) -> None:
+    """Raise UserError unless `spec` is the contract of the training; `limits` may differ."""
+    trained = spec_from_json(facts.contract, f'{where}: its contract')
+    keys = [key for key in differing_keys(spec, trained) if key not in FREE_KEYS]
+    if keys:
+        raise UserError(
+            f"{where}: the contract '{trained.name}' that it was trained with is not that of "
+            f"'{facts.command.task}' now: they differ in {', '.join(keys)}; train again"
+        )
+
+
+def differing_keys(ours: TaskSpec, theirs: TaskSpec) -> list[str]:
+    """Return the top-level keys in which two contracts differ, as they stand in the YAML."""
+    one, two = ours.model_dump(by_alias=True), theirs.model_dump(by_alias=True)
+    return [key for key in one if one[key] != two[key]]
+
+
 def _keep_previous(folder: Path) -> None:
     """Give the current file a second name, so that at no moment there is no checkpoint."""
     spare = folder / f'.{PREVIOUS}.tmp'
@@ -145,6 +167,10 @@ def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
     except ValidationError as error:
         first = error.errors()[0]
         where = '.'.join(map(str, first['loc']))
+        if (where, first['type']) == ('contract', 'missing'):
+            raise UserError(
+                f'{path} is of an older version, which did not store the contract: train again'
+            ) from error
         raise UserError(
             f'{path}: {FACTS_KEY} is not understood: {where}: {first["msg"]}'
         ) from error

@@ -18,7 +18,7 @@ from sac_ros.errors import UserError
 from sac_ros.files import check_writable, write_atomic
 from sac_ros.policy import ORIGIN_KEY, SPEC_KEY, OnnxPolicy
 from sac_ros.spec import TaskSpec
-from sim_training.checkpoint import BEST, CURRENT, read_actor
+from sim_training.checkpoint import BEST, CURRENT, Facts, check_contract, read_actor
 from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, summary
 from sim_training.networks import Actor
@@ -61,10 +61,14 @@ def main(command: ExportCommand) -> dict[str, object]:
         raise UserError(f'--out {command.out} must end in .onnx')
     if command.episodes < 1:
         raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
-    check_writable(command.out)
-    actor, origin = _read_run(command)
-    env = make_env(str(origin['env']))
+    weights = command.run / (BEST if command.weights == 'best' else CURRENT)
+    run = read_run_file(command.run)
+    actor, facts = read_actor(weights)
+    origin = _origin(command, run, facts)
+    env = make_env(facts.command.task)
     try:
+        check_contract(facts, env.contract, str(weights))
+        check_writable(command.out)
         policy, _ = build_policy(actor, env.contract, origin, f'model {command.out}')
         scores = summary(evaluate_policy(policy, env, command.episodes))
         del scores['each']
@@ -82,11 +86,9 @@ def main(command: ExportCommand) -> dict[str, object]:
     }
 
 
-def _read_run(command: ExportCommand) -> tuple[Actor, dict[str, object]]:
-    """Return the actor of a run and where it comes from."""
-    run = read_run_file(command.run)
-    actor, facts = read_actor(command.run / (BEST if command.weights == 'best' else CURRENT))
-    origin = {
+def _origin(command: ExportCommand, run: Mapping[str, object], facts: Facts) -> dict[str, object]:
+    """Return where the actor of a run comes from."""
+    return {
         'env': facts.command.task,
         'seed': facts.command.seed,
         'steps': facts.counters.step,
@@ -94,7 +96,6 @@ def _read_run(command: ExportCommand) -> tuple[Actor, dict[str, object]]:
         'commit': run['commit'],
         'versions': run['versions'],
     }
-    return actor, origin
 
 
 def export_policy(actor: Actor, spec: TaskSpec, origin: Origin, path: Path) -> OnnxPolicy:

@@ -15,17 +15,23 @@ import numpy as np
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
+from sac_ros.spec import TaskSpec
 from sim_training.checkpoint import (
+    BEST,
     CURRENT,
+    PREVIOUS,
     Counters,
     Facts,
+    check_contract,
     has_checkpoint,
     read_checkpoint,
     write_best,
     write_checkpoint,
 )
+from sim_training.gymnasium_env import generic_contract
 from sim_training.replay_buffer import ReplayBuffer
 from sim_training.rollout import Rollout, action_space, observation_size
+from sim_training.run_file import RUN_FILE
 from sim_training.sac import SAC, Losses
 from sim_training.sac_state import restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, merge_resumed
@@ -38,6 +44,7 @@ class Run:
     """A run in memory."""
 
     command: TrainCommand
+    contract: TaskSpec  # of the env
     agent: SAC
     replay: ReplayBuffer
     rollout: Rollout
@@ -62,11 +69,7 @@ class Run:
 
 def new_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     """Return a run at step 0.  Raises UserError if the folder has a run already."""
-    if has_checkpoint(command.folder):
-        raise UserError(
-            f'{command.folder} already holds a run: go on with it by --resume, '
-            'or give another folder with --out'
-        )
+    _check_no_run(command.folder)
     check_writable(command.folder / CURRENT)
     run = _make_run(command, env)
     run.rollout.begin(episode=0)
@@ -79,6 +82,7 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     check_writable(command.folder / CURRENT)
     run = _make_run(merge_resumed(command, facts.command), env)
     _check_sizes(facts, _facts(run), str(command.folder / CURRENT))
+    check_contract(facts, run.contract, str(command.folder / CURRENT))
     restore_sac(run.agent, arrays)
     fields = {name: arrays[f'{REPLAY}.{name}'] for name in run.replay.arrays}
     run.replay.restore(fields, facts.replay_cursor)
@@ -116,10 +120,22 @@ def check_losses(run: Run) -> None:
             )
 
 
+def _check_no_run(folder: Path) -> None:
+    """Refuse a folder with anything of a run, also of one that was killed before it was saved."""
+    found = [name for name in (RUN_FILE, BEST, CURRENT, PREVIOUS) if (folder / name).exists()]
+    if found:
+        resume = 'go on with it by --resume, or ' if has_checkpoint(folder) else ''
+        raise UserError(
+            f'{folder} already holds a run ({", ".join(found)}): '
+            f'{resume}name another folder with --out'
+        )
+
+
 def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     size, actions = observation_size(env), action_space(env)
     return Run(
         command,
+        _contract(command.task, env),
         SAC(command.sac, size, actions.low, actions.high, command.seed),
         ReplayBuffer(command.sac.replay_capacity, size, len(actions.low)),
         Rollout(env, command.seed),
@@ -127,11 +143,20 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     )
 
 
+def _contract(name: str, env: gymnasium.Env) -> TaskSpec:
+    """Return the contract that the env brings, also under wrappers, or else a generic one."""
+    if not env.has_wrapper_attr('contract'):
+        return generic_contract(name, env)
+    contract: TaskSpec = env.get_wrapper_attr('contract')
+    return contract
+
+
 def _facts(run: Run) -> Facts:
     actions = action_space(run.rollout.env)
     return Facts(
         run.command,
         run.counters,
+        run.contract.to_json(),
         observation_size(run.rollout.env),
         tuple(actions.low.tolist()),
         tuple(actions.high.tolist()),

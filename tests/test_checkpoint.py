@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from sac_ros.errors import UserError
+from sac_ros.spec import TaskSpec, spec_from_dict
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
@@ -17,6 +19,8 @@ from sim_training.checkpoint import (
     PREVIOUS,
     Counters,
     Facts,
+    check_contract,
+    differing_keys,
     has_checkpoint,
     read_actor,
     read_checkpoint,
@@ -53,10 +57,34 @@ def make_batch() -> Batch:
     )
 
 
+def make_contract(**changes: object) -> TaskSpec:
+    return spec_from_dict(
+        {
+            'schema': 1,
+            'name': 'pole',
+            'control_rate': 20.0,
+            'observation': [{'term': 'vector', 'size': 3}],
+            'action': {
+                'interface': 'generic',
+                'lower': [-2.0],
+                'upper': [4.0],
+                'max_rate': '.inf',
+                'stop': [0.0],
+            },
+            'topics': {
+                'vector': {'name': 'observation', 'timeout': 0.1},
+                'command': {'name': 'action'},
+            },
+            **changes,
+        }
+    )
+
+
 def make_facts(step: int = 7, config: SACConfig = CONFIG) -> Facts:
     return Facts(
         command=TrainCommand('Pendulum-v1', steps=100, out=Path('x'), sac=config),
         counters=Counters(step=step, seconds=1.5),
+        contract=make_contract().to_json(),
         observation_size=3,
         action_lower=(-2.0,),
         action_upper=(4.0,),
@@ -162,6 +190,37 @@ def test_facts_that_are_not_understood_are_named(tmp_path: Path):
     text = 'sac_ros.checkpoint is not understood: command.task: Input should be a valid string'
     with pytest.raises(UserError, match=text):
         read_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_without_a_contract_says_what_to_do(tmp_path: Path):
+    write_checkpoint(tmp_path, {'a': np.zeros(3)}, make_facts())
+    with safe_open(tmp_path / CURRENT, framework='numpy') as file:
+        facts = json.loads(file.metadata()[FACTS_KEY])
+    del facts['contract']
+    save_file({'a': np.zeros(3)}, tmp_path / CURRENT, {FACTS_KEY: json.dumps(facts)})
+    with pytest.raises(UserError) as refusal:
+        read_checkpoint(tmp_path)
+    assert str(refusal.value) == (
+        f'{tmp_path / CURRENT} is of an older version, which did not store the contract: '
+        'train again'
+    )
+
+
+def test_another_contract_is_refused_by_the_keys_that_differ():
+    check_contract(make_facts(), make_contract(), 'file')
+    edited = make_contract(control_rate=30.0, observation=[{'term': 'vector', 'size': 4}])
+    with pytest.raises(UserError) as refusal:
+        check_contract(make_facts(), edited, 'file')
+    assert str(refusal.value) == (
+        "file: the contract 'pole' that it was trained with is not that of 'Pendulum-v1' now: "
+        'they differ in control_rate, observation; train again'
+    )
+
+
+def test_limits_may_be_edited_after_training():
+    edited = make_contract(limits={'vector': {'lower': -9.0, 'upper': 9.0}})
+    assert differing_keys(edited, make_contract()) == ['limits']
+    check_contract(make_facts(), edited, 'file')
 
 
 def test_weights_of_another_size_are_named_with_both_shapes():

@@ -7,6 +7,7 @@ from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
 from sim_training.export import ExportCommand, main
 from sim_training.sac_config import SACConfig
+from sim_training.tasks import FOLDER
 from sim_training.train import main as train
 from sim_training.train_command import TrainCommand
 
@@ -59,6 +60,46 @@ def test_a_damaged_checkpoint_is_named(run, tmp_path):
     with pytest.raises(UserError, match=r'best.safetensors is cut or damaged'):
         main(ExportCommand(run=copy, out=tmp_path / 'model.onnx'))
     assert not (tmp_path / 'model.onnx').exists()
+
+
+@pytest.fixture
+def own_task(tmp_path):
+    """Return the YAML file of a task of one's own, with a short run of it in `run`."""
+    contract = tmp_path / 'mine.yaml'
+    for suffix in ('.yaml', '.py'):
+        contract.with_suffix(suffix).write_bytes((FOLDER / f'balance{suffix}').read_bytes())
+    sac = SACConfig(hidden_sizes=(16,), batch_size=16, learning_starts=50)
+    train(TrainCommand(str(contract), steps=60, out=tmp_path / 'run', sac=sac))
+    return contract
+
+
+def edit(contract, old, new):
+    text = contract.read_text()
+    assert text.count(old) == 1
+    contract.write_text(text.replace(old, new))
+
+
+def test_a_contract_edited_after_training_is_refused_and_nothing_is_written(own_task, tmp_path):
+    edit(own_task, 'control_rate: 50.0', 'control_rate: 40.0')
+    edit(own_task, 'max_rate: 500.0', 'max_rate: 400.0')
+    for weights, name in (('best', 'best'), ('final', 'checkpoint')):
+        model = tmp_path / 'out' / 'model.onnx'
+        with pytest.raises(UserError) as refusal:
+            main(ExportCommand(run=tmp_path / 'run', out=model, weights=weights))
+        assert str(refusal.value) == (
+            f"{tmp_path / 'run' / name}.safetensors: the contract 'balance' that it was trained "
+            f"with is not that of '{own_task}' now: they differ in control_rate, action; "
+            'train again'
+        )
+        assert not model.parent.exists()
+
+
+def test_limits_edited_after_training_are_exported(own_task, tmp_path):
+    edit(own_task, 'lower: [-1.5, -1.6]', 'lower: [-1.4, -1.6]')
+    main(ExportCommand(run=tmp_path / 'run', out=tmp_path / 'model.onnx', episodes=1))
+    spec = load_policy(tmp_path / 'model.onnx').spec
+    assert spec.limits['joint_position'].lower == (-1.4, -1.6)
+    train(TrainCommand(str(own_task), steps=65, out=tmp_path / 'run', resume=True))
 
 
 def test_a_name_that_is_no_model_file_is_refused(run, tmp_path):

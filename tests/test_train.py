@@ -1,6 +1,7 @@
 """The training run as a user meets it: its files, resume, Ctrl-C, and what it refuses."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -20,9 +21,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import BEST, CURRENT, read_actor
+from sim_training.env import make_env
 from sim_training.progress import METRICS
 from sim_training.sac_config import SACConfig
-from sim_training.train import train
+from sim_training.train import main, train
 from sim_training.train_command import TrainCommand
 
 torch.set_num_threads(1)
@@ -185,10 +187,70 @@ def test_actions_stay_inside_bounds_that_float32_cannot_hold(tmp_path: Path):
 def test_a_run_is_not_overwritten(tmp_path: Path):
     run(make_command(tmp_path))
     before = (tmp_path / CURRENT).read_bytes()
-    text = f'^{tmp_path} already holds a run: go on with it by --resume, or give another folder'
-    with pytest.raises(UserError, match=text):
+    with pytest.raises(UserError) as refusal:
         run(make_command(tmp_path))
+    assert str(refusal.value) == (
+        f'{tmp_path} already holds a run (run.json, {BEST}, {CURRENT}): '
+        'go on with it by --resume, or name another folder with --out'
+    )
     assert (tmp_path / CURRENT).read_bytes() == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_not_taken_over(tmp_path: Path):
+    steps = 0
+
+    def die(reward: float) -> float:
+        nonlocal steps
+        steps += 1
+        if steps == 200:
+            raise KeyError('killed')
+        return reward
+
+    with pytest.raises(KeyError, match='killed'):
+        run(make_command(tmp_path), TransformReward(gymnasium.make(PENDULUM), die))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(UserError) as refusal:
+        run(make_command(tmp_path))
+    assert str(refusal.value) == (
+        f'{tmp_path} already holds a run (run.json, {BEST}): name another folder with --out'
+    )
+    text = f'^no checkpoint in {re.escape(str(tmp_path))}: {CURRENT} is missing$'
+    with pytest.raises(UserError, match=text):
+        run(TrainCommand(PENDULUM, out=tmp_path, resume=True))
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+
+def test_a_refused_start_leaves_nothing_and_can_be_tried_again(tmp_path: Path):
+    folder = tmp_path / 'run'
+    with pytest.raises(UserError, match='action space is Discrete'):
+        run(make_command(folder), gymnasium.make('CartPole-v1'))
+    with pytest.raises(UserError, match='Pendulun-v1'):
+        main(TrainCommand('Pendulun-v1', out=folder, steps=300, sac=SMALL))
+    with pytest.raises(UserError, match='steps is 8000; more than'):
+        main(TrainCommand('balance', out=folder, sac=SACConfig(learning_starts=9_000)))
+    assert not folder.exists() or list(folder.iterdir()) == []
+    assert run(make_command(folder, steps=100))['step'] == 100
+
+
+def test_resume_refuses_another_contract(tmp_path: Path):
+    folder = tmp_path / 'run'
+    run(make_command(folder, steps=100))
+    faster = gymnasium.make(PENDULUM)
+    faster.unwrapped.metadata = {**faster.metadata, 'render_fps': 60}
+    with pytest.raises(UserError) as refusal:
+        run(TrainCommand(PENDULUM, out=folder, resume=True, steps=200), faster)
+    assert str(refusal.value) == (
+        f"{folder / CURRENT}: the contract '{PENDULUM}' that it was trained with is not that of "
+        f"'{PENDULUM}' now: they differ in control_rate, topics; train again"
+    )
+
+
+def test_an_env_of_ours_is_stored_with_its_own_contract_also_under_a_wrapper(tmp_path: Path):
+    env = make_env('balance')
+    command = TrainCommand('balance', out=tmp_path, steps=70, evaluation_episodes=1, sac=SMALL)
+    train(TransformReward(env, lambda reward: 2.0 * reward), env, command)
+    assert read_actor(tmp_path / CURRENT)[1].contract == env.contract.to_json()
+    env.close()
 
 
 @pytest.mark.parametrize(
