@@ -1,4 +1,4 @@
-"""The executable `policy_node`: runs a model file on a robot's topics."""
+"""The executable `policy_node`: runs a model file on a robot's topics (see lifecycle_node.py)."""
 
 import sys
 from collections.abc import Callable

@@ -61,7 +61,7 @@ def missing_ros(error: ModuleNotFoundError) -> str | None:
         return None
     return (
         f"ROS 2 is needed and '{package}' is missing: source your ROS distribution "
-        "(source /opt/ros/<name>/setup.bash), or type pip install 'sac-ros[ros]'"
+        "(source /opt/ros/<name>/setup.bash), or in sac_ros's folder type: pip install '.[ros]'"
     )
 
 

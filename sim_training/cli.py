@@ -1,7 +1,7 @@
 """`sac-ros <command>`: one table of commands; only the module that is asked for is imported.
 
 The result alone goes to standard output, as text or with --json as one object; all else goes to
-standard error.  Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
+standard error.  Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
 """
 
 import importlib
@@ -83,6 +83,9 @@ def run(words: Sequence[str], output: TextIO, commands: Mapping[str, Entry] = CO
     try:
         result, text = _answer([word for word in words if word != '--json'], commands)
         status = 0
+    except SystemExit as stop:  # a command that was stopped, has saved and has said so
+        status = stop.code if isinstance(stop.code, int) else 1
+        result, text = {'error': 'stopped by a signal'}, ''
     except (UserError, ImportError, KeyboardInterrupt) as error:
         status, problem = _explain(error)
         print(f'sac-ros: {problem}', file=sys.stderr)
@@ -157,7 +160,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
         extra = _extra_of(package)
         if extra is None:
             raise error
-        return 1, f"{package} is not installed; type: pip install 'sac-ros[{extra}]'"
+        hint = f"in sac_ros's folder type: pip install '.[{extra}]'"
+        return 1, f'{package} is not installed; {hint}'
     return 2 if isinstance(error, UsageError) else 1, ' '.join(str(error).splitlines())
 
 

@@ -46,9 +46,11 @@ class DemoCommand:
 def main(command: DemoCommand) -> dict[str, object]:
     """Run the whole loop once; returns the scores and the files."""
     began = time.monotonic()
+    if command.episodes < 1:
+        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
     folder = command.out or Path('runs') / time.strftime('demo-%Y%m%d-%H%M%S')
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f'--out {folder} is not empty; name a new folder')
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f'--out {folder} is not an empty folder; name a new one')
     model, video = folder / f'{TASK}.onnx', folder / f'{TASK}.mp4'
 
     _say(1, f"training '{TASK}' from nothing with soft actor-critic, into {folder}")

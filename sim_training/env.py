@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from sac_ros.action import ActionMap
+from sac_ros.errors import UserError
 from sac_ros.observation import observe, split_observation
 from sac_ros.state import RobotState
 from sim_training.bullet_robot import BulletRobot
@@ -34,6 +35,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         lower, upper = (spec.per_action(value) for value in (spec.action.lower, spec.action.upper))
         self.action_space = Box(lower.astype(np.float32), upper.astype(np.float32))
         self.observation_space = Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+        _check_measured(task)
         self._robot = BulletRobot(task.urdf, spec, task.substeps, task.tool_link)
         self._action_map = ActionMap(spec)
         self._in_transit: deque[np.ndarray] = deque()  # commands that have not reached the motors
@@ -81,7 +83,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         truncated = not terminated and self._steps >= self.task.time_limit
         info: dict[str, object] = {}
         if terminated or truncated:
-            info['is_success'] = self._is_success()
+            info['is_success'] = not terminated and self._is_success()
         return observation, reward, terminated, truncated, info
 
     def render(self) -> np.ndarray:
@@ -126,6 +128,21 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             goal=self.goal,
             stamps=stamps,
         )
+
+
+def _check_measured(task: Task) -> None:
+    """Refuse a contract that asks for what its simulation does not measure."""
+    measured = {'joint_position', 'joint_velocity'}
+    measured |= {'tool_position'} if task.tool_link is not None else set()
+    has_goal = task.start(np.random.default_rng(0)).goal is not None
+    measured |= {'goal'} if has_goal else set()
+    for name in task.spec.measured:
+        if name not in measured:
+            raise UserError(
+                f"task '{task.spec.name}' needs {name}, which its simulation does not measure; "
+                f'measured: {", ".join(sorted(measured))} (tool_position by tool_link, goal by '
+                'start)'
+            )
 
 
 def make_env(name: str, render_mode: str | None = None) -> SimEnv | GymnasiumEnv:

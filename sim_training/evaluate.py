@@ -58,11 +58,15 @@ def main(command: EvaluateCommand) -> dict[str, object]:
     """Evaluate and film as `command` says; returns the scores."""
     if command.episodes < 1:
         raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
-    if command.video is not None:
-        if command.video.suffix != '.mp4':
-            raise UserError(f'--video {command.video} must end in .mp4')
-        check_writable(command.video)
+    if command.seed < 0:
+        raise UserError(f'--seed is {command.seed}; 0 or more is needed')
+    if command.video_episodes < 1:
+        raise UserError(f'--video-episodes is {command.video_episodes}; 1 or more is needed')
+    if command.video is not None and command.video.suffix != '.mp4':
+        raise UserError(f'--video {command.video} must end in .mp4')
     policy = load_policy(command.model)
+    if command.video is not None:
+        check_writable(command.video)
     env = make_matching_env(policy, command.task or policy.spec.name)
     try:
         episodes = evaluate_policy(policy, env, command.episodes, command.seed)

@@ -11,6 +11,7 @@ from sac_ros.errors import UserError, nearest
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec, spec_from_dict
 from sac_ros.state import RobotState
+from sim_training.tasks import task_names
 
 DEFAULT_RATE = 50.0  # [Hz], for an env that does not tell how long its step is
 TIMEOUT_PERIODS = 5  # an observation older than this is not acted on
@@ -26,8 +27,11 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
         try:
             env = gymnasium.make(name, render_mode=render_mode)
         except (gymnasium.error.Error, ImportError) as error:
-            hint = nearest(name, gymnasium.registry)
-            raise UserError(f"env '{name}' cannot be made{hint} ({_one_line(error)})") from error
+            known = [known for known in (*task_names(), *gymnasium.registry) if known != name]
+            raise UserError(
+                f"'{name}' is no task that ships, no YAML file (for a task of your own) and no "
+                f'env that can be made{nearest(name, known)} ({_one_line(error)})'
+            ) from error
         super().__init__(env)
         self.contract = generic_contract(name, env)
         self.state = RobotState()

@@ -1,4 +1,4 @@
-"""The executable `sim_node`: a task's simulated robot on real ROS topics."""
+"""The executable `sim_node`: a task's simulated robot on ROS topics (see robot_node.py)."""
 
 import sys
 from collections.abc import Callable

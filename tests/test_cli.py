@@ -185,12 +185,12 @@ def test_a_module_may_describe_its_result_itself(sac_ros, tmp_path):
         (
             ('probe', 'without-torch'),
             1,
-            "torch is not installed; type: pip install 'sac-ros[train]'",
+            "torch is not installed; in sac_ros's folder type: pip install '.[train]'",
         ),
         (
             ('probe', 'without-ros'),
             1,
-            "sensor_msgs is not installed; type: pip install 'sac-ros[ros]'",
+            "sensor_msgs is not installed; in sac_ros's folder type: pip install '.[ros]'",
         ),
     ],
 )
@@ -213,7 +213,10 @@ def test_without_the_train_extra_a_command_says_what_to_install(sac_ros, monkeyp
     monkeypatch.setitem(sys.modules, 'tyro', None)
     status, output, error = sac_ros('show', 'x.onnx')
     assert (status, output) == (1, '')
-    assert error == "sac-ros: tyro is not installed; type: pip install 'sac-ros[train]'\n"
+    assert (
+        error
+        == "sac-ros: tyro is not installed; in sac_ros's folder type: pip install '.[train]'\n"
+    )
     assert sac_ros('trian').error.startswith("sac-ros: unknown command 'trian'")
 
 

@@ -28,6 +28,6 @@ def test_demo_goes_from_nothing_to_a_robot_that_moves_over_ros(tmp_path):
 
 def test_demo_does_not_write_into_a_folder_with_something_in_it(tmp_path):
     (tmp_path / 'mine.txt').write_text('precious')
-    with pytest.raises(UserError, match=r'is not empty; name a new folder'):
+    with pytest.raises(UserError, match=r'is not an empty folder; name a new one'):
         main(DemoCommand(out=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']

@@ -19,7 +19,7 @@ from sac_ros.observation import observe
 from sim_training.bullet_robot import BulletRobot
 from sim_training.env import SimEnv, make_env
 from sim_training.gymnasium_env import GymnasiumEnv
-from sim_training.tasks import FOLDER, load_task
+from sim_training.tasks import FOLDER, load_task, reach
 
 TASKS = ['balance', 'reach']
 
@@ -233,3 +233,18 @@ def _record_commands(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 
     monkeypatch.setattr(BulletRobot, 'apply', record)
     return sent
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'tool_link': None}, "task 'reach' needs tool_position, which its simulation does not"),
+        (
+            {'start': lambda random: dataclasses.replace(reach.start(random), goal=None)},
+            "task 'reach' needs goal, which its simulation does not",
+        ),
+    ],
+)
+def test_a_task_that_observes_what_is_not_simulated_is_refused(changes, text):
+    with pytest.raises(UserError, match=text):
+        SimEnv(dataclasses.replace(load_task('reach'), **changes))

@@ -92,3 +92,13 @@ def _run_until_the_end(env: SimEnv, action: np.ndarray) -> list[Step]:
     while not steps or not (steps[-1][2] or steps[-1][3]):
         steps.append(env.step(action))
     return steps
+
+
+def test_an_episode_that_was_terminated_is_no_success_whatever_the_truth_without_noise():
+    task = dataclasses.replace(
+        load_task('balance'), terminated=lambda terms: True, success=lambda terms: True
+    )
+    env = SimEnv(task)
+    env.reset(seed=0)
+    assert env.step(np.zeros(1))[2:] == (True, False, {'is_success': False})
+    env.close()

@@ -70,5 +70,5 @@ def test_spaces_that_do_not_fit_are_refused_with_what_does(observations, actions
 
 
 def test_a_typo_in_the_id_gets_the_nearest_name():
-    with pytest.raises(UserError, match=r"env 'Pendulm-v1' cannot be made; did you mean 'Pend"):
+    with pytest.raises(UserError, match=r"'Pendulm-v1' is no task .*; did you mean 'Pend"):
         make_env('Pendulm-v1')

@@ -138,7 +138,7 @@ def test_the_policy_node_without_ros_says_in_one_line_what_to_install(tmp_path):
     assert done.returncode == 1
     assert done.stdout == ''
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert "pip install 'sac-ros[ros]'" in done.stderr
+    assert "pip install '.[ros]'" in done.stderr
 
 
 def _files(*folders: str) -> list[str]:

@@ -140,7 +140,7 @@ def test_without_ros_it_says_in_one_line_what_to_install(models, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 1
     assert "sac-ros: ROS 2 is needed and 'rclpy' is missing" in done.stderr
-    assert "pip install 'sac-ros[ros]'" in done.stderr
+    assert "pip install '.[ros]'" in done.stderr
     assert done.stdout == ''
 
 

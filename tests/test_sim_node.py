@@ -223,7 +223,7 @@ def test_without_ros_it_says_in_one_line_what_to_install(tmp_path: Path):
     with running('-c', code) as node:
         assert node.process.wait(30.0) == 1
         assert node.log().startswith("sim_node: ROS 2 is needed and 'rclpy' is missing: ")
-        assert "pip install 'sac-ros[ros]'" in node.log()
+        assert "pip install '.[ros]'" in node.log()
         assert len(node.log().splitlines()) == 1
 
 
