@@ -1,0 +1,41 @@
+"""The models that ship: they are what their cards say, and as good."""
+
+from pathlib import Path
+
+import pytest
+
+from sac_ros.policy import load_policy
+from sim_training.env import SimEnv
+from sim_training.evaluate import evaluate_policy, make_matching_env
+
+FOLDER = Path(__file__).parents[1] / 'models'
+MODELS = sorted(FOLDER.glob('*.onnx'))
+
+
+def test_there_is_a_model_for_each_task_that_ships():
+    assert {'balance.onnx', 'reach.onnx'} <= {path.name for path in MODELS}
+
+
+@pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
+def test_a_model_is_small_has_a_card_and_a_curve_and_says_where_it_comes_from(path: Path):
+    assert path.stat().st_size < 1_000_000
+    card = path.with_suffix('.md').read_text()
+    assert f'sac-ros train {path.stem}' in card
+    assert path.with_suffix('.png').exists()
+    assert path.with_suffix('.csv').read_text().startswith('step,')
+    origin = load_policy(path).origin
+    assert {'env', 'seed', 'steps', 'commit', 'versions', 'evaluation', 'golden'} <= origin.keys()
+
+
+@pytest.mark.parametrize(
+    ('name', 'episodes', 'needed'),
+    [('balance', 20, 20), ('reach', 100, 95)],
+)
+def test_a_model_does_in_its_env_what_it_must(name: str, episodes: int, needed: int):
+    policy = load_policy(FOLDER / f'{name}.onnx')
+    env = make_matching_env(policy, name)  # refuses a contract that is not the task's
+    assert isinstance(env, SimEnv)
+    scores = evaluate_policy(policy, env, episodes)
+    env.close()
+    assert sum(episode.success for episode in scores) >= needed
+    assert sum(episode.faults for episode in scores) == 0
