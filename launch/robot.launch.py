@@ -13,6 +13,7 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
+from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
 
 ARGUMENTS = {  # name -> (default, description)
@@ -52,7 +53,12 @@ def _start(context: LaunchContext) -> list[LifecycleNode]:
     wanted = {name: topic for name, topic in topics.items() if topic}
     model = LaunchConfiguration('model')
     contract = load_policy(Path(model.perform(context))).spec.topics if wanted else {}
-    remappings = [(contract[name].name, wanted[name]) for name in wanted if name in contract]
+    if unused := wanted.keys() - contract.keys():
+        raise UserError(
+            f"the model has no topic '{', '.join(sorted(unused))}' that could be remapped; "
+            f'it has: {", ".join(contract)}'
+        )
+    remappings = [(contract[name].name, topic) for name, topic in wanted.items()]
     use_sim_time = LaunchConfiguration('use_sim_time')
     node = LifecycleNode(
         package='sac_ros',

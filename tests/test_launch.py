@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from builders import make_spec, topic
 
+from sac_ros.errors import UserError
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 NODES = {'robot.launch.py': ['policy_node'], 'sim.launch.py': ['sim_node', 'policy_node']}
@@ -130,11 +132,11 @@ def test_topics_are_remapped_from_the_names_in_the_contract(launch, tmp_path: Pa
     )
     model = tmp_path / 'arm.onnx'
     export_model(model, spec)
-    (node,) = started_by(
-        launch, FILES[0], model=str(model), command='/driver/velocity', goal='/unused'
-    )
+    (node,) = started_by(launch, FILES[0], model=str(model), command='/driver/velocity')
     remappings = [
         tuple(part[0].perform(launch.LaunchContext()) for part in pair)
         for pair in node._Node__remappings
     ]
     assert remappings == [('arm/commands', '/driver/velocity')]
+    with pytest.raises(UserError, match="no topic 'goal' that could be"):
+        started_by(launch, FILES[0], model=str(model), goal='/elsewhere')
