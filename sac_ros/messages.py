@@ -47,9 +47,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RESULTS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # A goal may have been published once, before we came, by a latched publisher: only a latched
 # reader gets it.  Or it is published now by `ros2 topic pub --once`, which is not latched, and
-# which a latched reader does not hear at all.  So goals are read twice; a latched goal that is
-# sent while we listen arrives twice, which changes nothing.
-GOAL = (STATE, LATCHED)
+# which a latched reader does not hear at all; a reliable reader does, also when it was still
+# getting to know the publisher.  Or it comes again and again from a best-effort tracker.  So goals
+# are read in three ways; one that arrives more than once changes nothing.
+GOAL = (STATE, COMMAND, LATCHED)
 
 MAX_ORDERS = 16  # orders of joint names that are remembered: one for each publisher, and to spare
 

@@ -39,8 +39,8 @@ def test_the_contracts_that_ship_stop_within_two_periods_of_their_timeouts(path:
     state = RobotState(
         joint_position=np.full(len(spec.joints), -0.1),
         joint_velocity=np.zeros(len(spec.joints)),
-        tool_position=np.zeros(3),
-        goal=np.ones(3),
+        tool_position=np.full(3, 0.3),
+        goal=np.full(3, 0.3),
         stamps=dict.fromkeys(spec.sources, 0.0),
     )
     controller = PolicyController(spec, lambda _: spec.per_action(spec.action.upper))
