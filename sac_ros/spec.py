@@ -253,6 +253,12 @@ def _infinity_as_text(value: object) -> object:
     return '.inf' if value == math.inf else value
 
 
+def differing_keys(ours: TaskSpec, theirs: TaskSpec) -> list[str]:
+    """Return the top-level keys in which two contracts differ, as they stand in the YAML."""
+    one, two = ours.model_dump(by_alias=True), theirs.model_dump(by_alias=True)
+    return [key for key in one if one[key] != two[key]]
+
+
 def json_schema() -> str:
     """Return the JSON schema of a contract, by which an editor completes and checks the YAML."""
     return json.dumps(TaskSpec.model_json_schema(by_alias=True), indent=2) + '\n'

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
-from sac_ros.spec import TaskSpec, spec_from_json
+from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
 from sim_training.networks import Actor
 from sim_training.sac_state import ACTOR
 from sim_training.train_command import TrainCommand
@@ -121,12 +121,6 @@ def check_contract(facts: Facts, spec: TaskSpec, where: str) -> None:
             f"{where}: the contract '{trained.name}' that it was trained with is not that of "
             f"'{facts.command.task}' now: they differ in {', '.join(keys)}; train again"
         )
-
-
-def differing_keys(ours: TaskSpec, theirs: TaskSpec) -> list[str]:
-    """Return the top-level keys in which two contracts differ, as they stand in the YAML."""
-    one, two = ours.model_dump(by_alias=True), theirs.model_dump(by_alias=True)
-    return [key for key in one if one[key] != two[key]]
 
 
 def _keep_previous(folder: Path) -> None:

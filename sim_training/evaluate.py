@@ -11,6 +11,7 @@ from sac_ros.controller import PolicyController
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable, write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
+from sac_ros.spec import differing_keys
 from sim_training.env import SimEnv, make_env
 from sim_training.gymnasium_env import GymnasiumEnv
 
@@ -82,9 +83,7 @@ def main(command: EvaluateCommand) -> dict[str, object]:
 def make_matching_env(policy: OnnxPolicy, name: str) -> Env:
     """Return the env of a task or Gymnasium id, refusing one whose contract is not the model's."""
     env = make_env(name, render_mode='rgb_array')
-    if env.contract != policy.spec:
-        ours, models = env.contract.model_dump(), policy.spec.model_dump()
-        keys = [key for key in ours if ours[key] != models[key]]
+    if keys := differing_keys(env.contract, policy.spec):
         env.close()
         raise UserError(
             f"the model's contract '{policy.spec.name}' is not that of '{name}': they differ in "

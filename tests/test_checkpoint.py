@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from sac_ros.errors import UserError
-from sac_ros.spec import TaskSpec, spec_from_dict
+from sac_ros.spec import TaskSpec, differing_keys, spec_from_dict
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
@@ -20,7 +20,6 @@ from sim_training.checkpoint import (
     Counters,
     Facts,
     check_contract,
-    differing_keys,
     has_checkpoint,
     read_actor,
     read_checkpoint,
