@@ -1,4 +1,7 @@
-"""Fault: one code for each thing that can go wrong in a control tick, and its numbers in words."""
+"""Fault: one code for each thing that can go wrong, and its numbers in words.
+
+E_ codes stop the robot or refuse something; W_ codes are warnings.
+"""
 
 from dataclasses import dataclass
 
@@ -15,12 +18,46 @@ CODES: dict[str, str] = {
     'E_OBS_RANGE': 'a measured value is outside the plausible limits',
     'E_ACT_NONFINITE': 'the policy answered with NaN or infinity',
     'E_ESTOP': 'an operator has asked for an emergency stop',
+    # Added at the end, always: the place of a code is its number on ~/control_step.
+    'E_OBS_JUMP': 'a measured value has changed faster than is plausible',
+    'E_OBS_FROZEN': 'a measurement comes again and again without the least change',
+    'E_OBS_QUAT': 'an orientation is no unit quaternion',
+    'E_TICK_LATE': 'a control tick has not ended in its period',
+    'E_INTERNAL': 'an error in the program itself',
+    'E_CLOCK_ABSENT': 'simulated time was asked for, and /clock says nothing',
+    'W_CLOCK_JUMP': 'the clock has gone back',
+    'E_CMD_CONFLICT': 'somebody else publishes on the command topic',
+    'E_QOS_INCOMPATIBLE': 'a publisher offers less quality of service than is needed',
+    'E_TYPE_INCOMPATIBLE': 'a topic carries another message type than the contract says',
+    'W_NO_SINK': 'nobody listens to the commands',
+    'W_WAITING_FOR': 'nobody publishes a topic that the observation needs',
+    'W_DISABLED': 'an operator has disabled the policy',
+    'W_OBS_EXTRA': 'joint_states has joints that the contract does not name',
+    'W_OBS_RATE': 'a topic is slower than the control rate',
+    'W_OBS_FROZEN': 'a measurement has not changed for long; the contract allows it',
+    'W_STAMP_ZERO': 'a message has no stamp: it is dated by its arrival',
+    'W_STAMP_ORDER': 'a message is older than the one before it, and was dropped',
+    'W_RT_DENIED': 'the system refuses a real-time priority or a core of its own',
+    'W_EXEC_STARVED': 'services and timers of the node were served late; control was not',
+    # A model that is refused, when the node is configured or while it runs.
+    'E_MODEL_PATH': 'no readable file of a sensible size is there',
+    'E_MODEL_PARSE': 'the file is cut, damaged or no ONNX model',
+    'E_MODEL_UNTRUSTED': 'the file is not the one whose sha256 is expected',
+    'E_MODEL_OP': 'the graph holds something that no policy needs',
+    'E_MODEL_OPSET': 'the file is of an unsupported ONNX version',
+    'E_MODEL_SHAPE': 'input or output are not those of the contract',
+    'E_MODEL_BOUNDS': 'the graph does not keep the action inside its bounds by construction',
+    'E_MODEL_NONFINITE': 'a weight is NaN or infinite',
+    'E_MODEL_META': 'the contract or the origin inside the file cannot be used',
+    'E_MODEL_PARITY': 'this machine does not repeat the recorded observation/action pairs',
+    'E_SPEC_MISMATCH': 'the contract of the model is not the one that is running',
+    'E_MODEL_CHANGE': 'the model acts too differently from the running one on recent observations',
 }
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why the policy's action is not sent: a code for machines, a sentence for people."""
+    """What is wrong: a code for machines, a sentence for people."""
 
     code: str  # a key of CODES
     text: str  # names the thing, what was found and what is allowed, with units

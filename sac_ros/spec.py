@@ -33,7 +33,7 @@ from sac_ros.spec_fields import (
     shown,
 )
 from sac_ros.spec_rules import COMMAND_TYPES, SOURCE_TYPES, check_rules
-from sac_ros.state import SOURCES
+from sac_ros.state import SOURCES, field_size
 from sac_ros.strict_yaml import read_yaml
 from sac_ros.terms import TERMS
 
@@ -100,6 +100,8 @@ class Topic(_Part):
     """[s]: a measurement older than this is not used.  `.inf` for a goal that stays valid."""
     frame: Name | None = None
     """When given, messages in any other frame are refused."""
+    frozen_timeout: Limit | None = None
+    """[s]: a sensor that repeats itself to the last digit for longer is taken for broken."""
 
 
 class Range(_Part):
@@ -107,6 +109,8 @@ class Range(_Part):
 
     lower: Numbers
     upper: Numbers
+    max_rate: Limits | None = None
+    """Largest change per second; a faster one is taken for a jump of the sensor."""
 
 
 class TaskSpec(_Part):
@@ -173,7 +177,7 @@ class TaskSpec(_Part):
     def _field_size(self, name: str) -> int:
         if name == 'vector':
             return sum(term.size or 0 for term in self.observation if term.term == 'vector')
-        return len(self.joints) if name.startswith('joint_') else 3
+        return field_size(name, len(self.joints))
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sac_ros.errors import nearest
-from sac_ros.state import SOURCES
+from sac_ros.state import SOURCES, field_size
 from sac_ros.terms import TERMS
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ MAX_CONTROL_RATE = 1000.0  # [Hz]; no Python process keeps a shorter period
 SOURCE_TYPES: dict[str, tuple[str, ...]] = {
     'joint_states': ('sensor_msgs/JointState',),
     'tool_pose': ('geometry_msgs/PoseStamped', 'geometry_msgs/PointStamped'),
+    'odometry': ('nav_msgs/Odometry',),
+    'imu': ('sensor_msgs/Imu',),
     'goal': ('geometry_msgs/PointStamped', 'geometry_msgs/PoseStamped'),
+    'goal_velocity': ('geometry_msgs/TwistStamped', 'geometry_msgs/Twist'),
     'vector': ('std_msgs/Float64MultiArray', 'std_msgs/Float32MultiArray'),
 }
 # Message types that may carry the command of an interface; the first is the default.
@@ -131,6 +134,14 @@ def _check_topics(spec: TaskSpec) -> None:
             raise ValueError(f"topics.{key}: type '{topic.type}' is not one of {', '.join(types)}")
         if key == 'command' and topic.timeout is not None:
             raise ValueError('topics.command: timeout is for topics that are read')
+        if topic.frozen_timeout is not None:
+            if key == 'command':
+                raise ValueError('topics.command: frozen_timeout is for topics that are read')
+            if topic.frozen_timeout < (topic.timeout or 0.0):
+                raise ValueError(
+                    f'topics.{key}: frozen_timeout {topic.frozen_timeout} s is shorter than the '
+                    f'timeout {topic.timeout} s'
+                )
         if key != 'command' and topic.timeout is None:
             raise ValueError(f'topics.{key}: timeout is missing (.inf when it never goes stale)')
         if topic.timeout is not None and topic.timeout < spec.dt:
@@ -151,11 +162,14 @@ def _check_limits(spec: TaskSpec) -> None:
             )
         if key.startswith('joint_'):
             names = spec.joints
-        else:  # the places that goal_from_tool reads have 3 elements
-            names = tuple(f'{key}[{i}]' for i in range(sizes.get(key, 3)))
+        else:
+            size = sizes['vector'] if key == 'vector' else field_size(key, 0)
+            names = tuple(f'{key}[{i}]' for i in range(size))
         _check_length(f'limits.{key}.lower', limits.lower, len(names))
         _check_length(f'limits.{key}.upper', limits.upper, len(names))
         _check_order(f'limits.{key}', limits.lower, limits.upper, names)
+        if limits.max_rate is not None:
+            _check_length(f'limits.{key}.max_rate', limits.max_rate, len(names))
 
 
 def _refuse_twice(where: str, names: Iterable[str]) -> None:
