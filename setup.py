@@ -13,6 +13,7 @@ CORE = [
     # (policy files hold no external data, and the loader hands over bytes, not a path).
     "onnxruntime>=1.30; python_version >= '3.11'",
     "onnxruntime>=1.17; python_version < '3.11'",
+    'protobuf>=6.33.5',  # comes with onnxruntime; reads models before it; parser faults before
 ]
 
 EXTRAS = {
@@ -22,7 +23,6 @@ EXTRAS = {
         'gymnasium>=1.0',
         'pybullet>=3.2.5',
         'onnx>=1.21',  # CVE-2026-27489, CVE-2026-34445, CVE-2026-34446 before
-        'protobuf>=6.33.5',  # read by onnx; parser faults before
         'safetensors>=0.5',
         'tyro>=1.0',
         'rich>=13',

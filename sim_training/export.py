@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable, write_atomic
-from sac_ros.policy import ORIGIN_KEY, SPEC_KEY, OnnxPolicy
+from sac_ros.model_metadata import NO_DIGEST, ORIGIN_KEY, SPEC_KEY, with_digest
+from sac_ros.policy import OnnxPolicy
 from sac_ros.spec import TaskSpec
 from sim_training.checkpoint import BEST, CURRENT, Facts, check_contract, read_actor
 from sim_training.env import make_env
@@ -114,12 +115,12 @@ def build_policy(
 ) -> tuple[OnnxPolicy, bytes]:
     """Return the model of `actor`, loaded and checked against it, and its bytes."""
     _check_sizes(actor, spec)
-    golden = _golden_pairs(actor, spec)
+    facts = {**origin, 'golden': _golden_pairs(actor, spec), 'digest': NO_DIGEST}
     metadata = {
         SPEC_KEY: spec.to_json(),
-        ORIGIN_KEY: json.dumps({**origin, 'golden': golden}, sort_keys=True, allow_nan=False),
+        ORIGIN_KEY: json.dumps(facts, sort_keys=True, allow_nan=False),
     }
-    data = _build_model(actor, spec, metadata)
+    data = with_digest(_build_model(actor, spec, metadata))
     policy = OnnxPolicy(data, where)
     check_parity(actor, policy, where)
     return policy, data

@@ -1,19 +1,20 @@
 """What tests are built from: a contract of two joints, a state that fits it, small models."""
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from hypothesis import HealthCheck, settings
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from model_builders import make_metadata as make_metadata
+from model_builders import onnx_model as onnx_model
+from model_builders import tensor as tensor
 
 from sac_ros.fault import Fault
-from sac_ros.policy import ORIGIN_KEY, SPEC_KEY, OnnxPolicy
+from sac_ros.policy import OnnxPolicy
 from sac_ros.spec import TaskSpec, spec_from_dict
-from sac_ros.state import RobotState
+from sac_ros.state import SOURCES, RobotState
 from sac_ros.terms import TERMS
 from sim_training.export import export_policy
 from sim_training.networks import Actor
@@ -54,7 +55,10 @@ _CONTENT: dict[str, object] = {
 _TOPICS: dict[str, dict[str, object]] = {
     'joint_states': {'name': 'joint_states', 'timeout': 0.1},
     'tool_pose': {'name': 'tool_pose', 'timeout': 0.1},
+    'odometry': {'name': 'odom', 'timeout': 0.1},
+    'imu': {'name': 'imu/data', 'timeout': 0.1},
     'goal': {'name': 'goal', 'timeout': float('inf')},
+    'goal_velocity': {'name': 'cmd_vel', 'timeout': 0.5},
     'vector': {'name': 'observation', 'timeout': 0.1},
     'command': {'name': 'arm/commands'},
 }
@@ -102,9 +106,13 @@ def make_state(
     vector: Vector | None = None,
     stamps: Mapping[str, float] | None = None,
     refused: Mapping[str, Fault] | None = None,
+    **others: Vector,
 ) -> RobotState:
-    """Return a state that fits the tiny contract, every topic stamped `now` unless told."""
-    everything = dict.fromkeys(('joint_states', 'tool_pose', 'goal', 'vector'), now)
+    """Return a state that fits the tiny contract, every topic stamped `now` unless told.
+
+    `others` are fields of RobotState that the tiny contract does not have.
+    """
+    everything = dict.fromkeys(SOURCES, now)
     return RobotState(
         joint_position=_array(joint_position),
         joint_velocity=_array(joint_velocity),
@@ -114,6 +122,7 @@ def make_state(
         vector=_array(vector),
         stamps={**everything, **(stamps or {})},
         refused=refused or {},
+        **{name: _array(values) for name, values in others.items()},
     )
 
 
@@ -127,45 +136,6 @@ def make_actor(spec: TaskSpec, seed: int = 0, hidden_sizes: Sequence[int] = (16,
 def export_model(path: Path, spec: TaskSpec, seed: int = 0) -> OnnxPolicy:
     """Write the model of an untrained actor to `path` and return it, loaded."""
     return export_policy(make_actor(spec, seed), spec, {'seed': seed, 'steps': 0}, path)
-
-
-def onnx_model(
-    spec: TaskSpec,
-    *,
-    nodes: Sequence[NodeProto] | None = None,
-    inputs: Sequence[ValueInfoProto] | None = None,
-    outputs: Sequence[ValueInfoProto] | None = None,
-    constants: Sequence[TensorProto] = (),
-    metadata: Mapping[str, str] | None = None,
-    opset: int = 17,
-) -> bytes:
-    """Return a model file made by hand: action 0 for every observation, unless told otherwise."""
-    zeros = np.zeros((spec.observation_size, spec.action_size), dtype=np.float32)
-    graph = helper.make_graph(
-        nodes or [helper.make_node('MatMul', ['observation', 'zeros'], ['action'])],
-        'by_hand',
-        inputs or [tensor('observation', spec.observation_size)],
-        outputs or [tensor('action', spec.action_size)],
-        [numpy_helper.from_array(zeros, 'zeros'), *constants],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)], ir_version=8)
-    helper.set_model_props(model, dict(make_metadata(spec) if metadata is None else metadata))
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def make_metadata(spec: TaskSpec, golden: object = None, **overrides: str) -> dict[str, str]:
-    """Return the two keys of a model that answers 0; the golden pair agrees unless given."""
-    zero_pair = {
-        'observation': [[0.0] * spec.observation_size],
-        'action': [[0.0] * spec.action_size],
-    }
-    origin = {'golden': zero_pair if golden is None else golden}
-    return {SPEC_KEY: spec.to_json(), ORIGIN_KEY: json.dumps(origin), **overrides}
-
-
-def tensor(name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> ValueInfoProto:
-    """Return the signature of an input or output with one row of `shape` elements."""
-    return helper.make_tensor_value_info(name, kind, [1, *shape])
 
 
 def _array(values: Vector | None) -> np.ndarray | None:

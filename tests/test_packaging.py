@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 EXECUTABLES = {'sac-ros', 'policy_node', 'sim_node', 'show'}
 PACKAGED = ('resource', 'launch', 'models', 'sac_ros', 'sim_training')  # folders of the package
-CORE = {'numpy', 'pydantic', 'pyyaml', 'onnxruntime'}
+CORE = {'numpy', 'pydantic', 'pyyaml', 'onnxruntime', 'protobuf'}
 
 
 @pytest.fixture(scope='module')
@@ -109,7 +109,7 @@ def test_every_executable_leads_to_a_function_that_exists(wheel):
         assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_pip_install_without_extras_brings_the_four_core_packages_and_nothing_else(metadata):
+def test_pip_install_without_extras_brings_the_five_core_packages_and_nothing_else(metadata):
     assert _requirement_names(metadata, extra='') == CORE
 
 
