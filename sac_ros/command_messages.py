@@ -13,7 +13,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from sac_ros.messages import JointOrder, MessageError, time_message
+from sac_ros.joint_messages import JointOrder
+from sac_ros.messages import MessageError, time_message
 from sac_ros.spec import TaskSpec
 
 CommandMessage: TypeAlias = Float64MultiArray | JointTrajectory | JointState | Twist | TwistStamped

@@ -61,15 +61,16 @@ def contract_table(policy: OnnxPolicy) -> str:
         ('sha256', policy.sha256),
     )
     interface = spec.action.interface
+    topic_head = ('use', 'name', 'type', 'timeout', 'frozen after', 'frame')
     action_head = ('index', 'name', 'lower', 'upper', 'max rate [1/s]', 'stop')
-    limit_head = ('quantity', 'of', 'lower', 'upper', 'unit')
+    limit_head = ('quantity', 'of', 'lower', 'upper', 'max rate [1/s]', 'unit')
     return '\n\n'.join(
         (
             _table(about),
             'OBSERVATION\n' + _table(_observation_rows(spec), ('index', 'term', 'unit', 'from')),
             f'ACTION ({interface}, in {UNITS[interface]})\n'
             + _table(_action_rows(spec), action_head),
-            'TOPICS\n' + _table(_topic_rows(spec), ('use', 'name', 'type', 'timeout', 'frame')),
+            'TOPICS\n' + _table(_topic_rows(spec), topic_head),
             'LIMITS of what is measured\n' + _table(_limit_rows(spec), limit_head),
             'ORIGIN\n' + _table(_origin_rows(policy.origin)),
         )
@@ -98,19 +99,23 @@ def _topic_rows(spec: TaskSpec) -> Iterable[Row]:
     for source in spec.sources:
         topic = spec.topics[source]
         timeout = 'never stale' if topic.timeout == math.inf else f'{topic.timeout:g} s'
-        yield source, topic.name, spec.source_type(source), timeout, topic.frame or 'any'
-    yield 'command', spec.topics['command'].name, spec.command_type, '', ''
+        frozen = 'never' if topic.frozen_timeout is None else f'{topic.frozen_timeout:g} s'
+        kind, frame = spec.source_type(source), topic.frame or 'any'
+        yield source, topic.name, kind, timeout, frozen, frame
+    command = spec.topics['command']
+    yield 'command', command.name, spec.command_type, '', '', command.frame or ''
 
 
 def _limit_rows(spec: TaskSpec) -> Iterable[Row]:
     for name, limits in spec.limits.items():
-        lower, upper = np.broadcast_arrays(limits.lower, limits.upper)
-        if lower.ndim == 0:
-            yield name, 'each', f'{lower:g}', f'{upper:g}', TERMS[name].unit
+        max_rate = math.inf if limits.max_rate is None else limits.max_rate
+        bounds = np.broadcast_arrays(limits.lower, limits.upper, max_rate)
+        if bounds[0].ndim == 0:
+            yield name, 'each', *(f'{bound:g}' for bound in bounds), TERMS[name].unit
             continue
-        elements = spec.joints if name.startswith('joint_') else range(len(lower))
-        for element, low, high in zip(elements, lower, upper, strict=True):
-            yield name, element, f'{low:g}', f'{high:g}', TERMS[name].unit
+        elements = spec.joints if name.startswith('joint_') else range(len(bounds[0]))
+        for element, *row in zip(elements, *bounds, strict=True):
+            yield name, element, *(f'{bound:g}' for bound in row), TERMS[name].unit
 
 
 def _origin_rows(origin: dict[str, object]) -> Iterable[Row]:

@@ -4,6 +4,7 @@ Written once as YAML beside the task, checked here to the last number, and carri
 with exact floats, inside the model.  What only the simulation knows is not in it.
 """
 
+import hashlib
 import json
 import math
 from functools import cached_property
@@ -199,6 +200,11 @@ class TaskSpec(_Part):
     def command_type(self) -> str:
         """Return the message type of the command."""
         return self.topics['command'].type or COMMAND_TYPES[self.action.interface][0]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the fingerprint of the contract: same contract, same digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """Return the contract as canonical JSON: same contract, same text; floats are exact."""

@@ -39,6 +39,14 @@ COMMAND_TYPES: dict[str, tuple[str, ...]] = {
     'twist': ('geometry_msgs/TwistStamped', 'geometry_msgs/Twist'),
     'generic': ('std_msgs/Float64MultiArray',),
 }
+# Message types that say in which frame their numbers are.
+FRAMED_TYPES = (
+    'geometry_msgs/PointStamped',
+    'geometry_msgs/PoseStamped',
+    'geometry_msgs/TwistStamped',
+    'nav_msgs/Odometry',
+    'sensor_msgs/Imu',
+)
 
 
 def check_rules(spec: TaskSpec) -> None:
@@ -123,32 +131,63 @@ def _check_topics(spec: TaskSpec) -> None:
     for key in needed:
         if key not in spec.topics:
             raise ValueError(f"topics: '{key}' is needed and missing")
-    for key, topic in spec.topics.items():
+    for key in spec.topics:
         if key not in needed:
             hint = nearest(key, needed)
             raise ValueError(
                 f"topics: '{key}' is used by nothing{hint}; used: {', '.join(needed)}"
             )
-        types = COMMAND_TYPES[spec.action.interface] if key == 'command' else SOURCE_TYPES[key]
-        if topic.type not in (None, *types):
-            raise ValueError(f"topics.{key}: type '{topic.type}' is not one of {', '.join(types)}")
-        if key == 'command' and topic.timeout is not None:
-            raise ValueError('topics.command: timeout is for topics that are read')
-        if topic.frozen_timeout is not None:
-            if key == 'command':
-                raise ValueError('topics.command: frozen_timeout is for topics that are read')
-            if topic.frozen_timeout < (topic.timeout or 0.0):
-                raise ValueError(
-                    f'topics.{key}: frozen_timeout {topic.frozen_timeout} s is shorter than the '
-                    f'timeout {topic.timeout} s'
-                )
-        if key != 'command' and topic.timeout is None:
-            raise ValueError(f'topics.{key}: timeout is missing (.inf when it never goes stale)')
-        if topic.timeout is not None and topic.timeout < spec.dt:
-            raise ValueError(
-                f'topics.{key}: timeout {topic.timeout} s is shorter than the control period '
-                f'{spec.dt:g} s'
-            )
+        _check_type(spec, key)
+        _check_timeouts(spec, key)
+    _check_frames(spec)
+
+
+def _check_type(spec: TaskSpec, key: str) -> None:
+    topic = spec.topics[key]
+    types = COMMAND_TYPES[spec.action.interface] if key == 'command' else SOURCE_TYPES[key]
+    if topic.type not in (None, *types):
+        raise ValueError(f"topics.{key}: type '{topic.type}' is not one of {', '.join(types)}")
+    kind = topic.type or types[0]
+    if topic.frame is not None and kind not in FRAMED_TYPES:
+        raise ValueError(f'topics.{key}: frame does not go with {kind}, which has none')
+    if (key, kind) == ('tool_pose', 'geometry_msgs/PointStamped') and (
+        'tool_orientation' in spec.measured
+    ):
+        raise ValueError(f'topics.{key}: {kind} brings no tool_orientation')
+
+
+def _check_timeouts(spec: TaskSpec, key: str) -> None:
+    topic = spec.topics[key]
+    if key == 'command':
+        for name, timeout in (
+            ('timeout', topic.timeout),
+            ('frozen_timeout', topic.frozen_timeout),
+        ):
+            if timeout is not None:
+                raise ValueError(f'topics.command: {name} is for topics that are read')
+        return
+    if topic.timeout is None:
+        raise ValueError(f'topics.{key}: timeout is missing (.inf when it never goes stale)')
+    if topic.timeout < spec.dt:
+        raise ValueError(
+            f'topics.{key}: timeout {topic.timeout} s is shorter than the control period '
+            f'{spec.dt:g} s'
+        )
+    if topic.frozen_timeout is not None and topic.frozen_timeout < topic.timeout:
+        raise ValueError(
+            f'topics.{key}: frozen_timeout {topic.frozen_timeout} s is shorter than the '
+            f'timeout {topic.timeout} s'
+        )
+
+
+def _check_frames(spec: TaskSpec) -> None:
+    """A term that takes one position from another needs both in one frame."""
+    for term in spec.observation:
+        frames = {key: spec.topics[key].frame for key in TERMS[term.term].sources}
+        named = {key: frame for key, frame in frames.items() if frame is not None}
+        if len(set(named.values())) > 1:
+            found = ', '.join(f"{key} is in '{frame}'" for key, frame in named.items())
+            raise ValueError(f"observation: term '{term.term}' needs one frame; {found}")
 
 
 def _check_limits(spec: TaskSpec) -> None:

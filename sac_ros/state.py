@@ -48,11 +48,20 @@ class RobotState:
     goal: np.ndarray | None = None  # what the user wishes: [m] in a fixed frame, shape (3,)
     goal_velocity: np.ndarray | None = None  # wished: x, y [m/s], yaw [rad/s] of the base, (3,)
     vector: np.ndarray | None = None  # a whole observation of a Gymnasium env, its own units
-    stamps: Mapping[str, float] = field(default_factory=dict)  # source -> measured at [s]
-    # source -> time since its newest measurement arrived [s], on a clock that nobody sets
-    silences: Mapping[str, float] = field(default_factory=dict)
+    # source -> measured at [s], by the clock that ages are counted on
+    stamps: Mapping[str, float] = field(default_factory=dict)
     # source -> why its newest message was refused
     refused: Mapping[str, Fault] = field(default_factory=dict)
+
+
+def canonical(quaternion: np.ndarray) -> np.ndarray:
+    """Return the same orientation with w >= 0: one observation for q and -q, to the last bit.
+
+    Where w is 0, the first of x, y, z that is not is made positive.
+    """
+    x, y, z, w = quaternion.tolist()
+    sign = next((value for value in (w, x, y, z) if value != 0.0), 1.0)
+    return (-quaternion if sign < 0.0 else quaternion) + 0.0  # and no -0.0
 
 
 def field_size(name: str, joints: int) -> int:

@@ -128,3 +128,9 @@ def test_joint_commands_without_points_or_with_too_few_numbers_are_refused():
         command_from_message(spec, JointState(name=['shoulder', 'elbow'], position=[1.0]))
     with pytest.raises(MessageError, match="joint 'elbow' is absent from the command"):
         command_from_message(spec, JointState(name=['shoulder'], position=[1.0]))
+    twice = JointState(name=['shoulder', 'elbow', 'elbow'], position=[1.0, 2.0, 3.0])
+    with pytest.raises(MessageError, match="joint 'elbow' is named 2 times in the command"):
+        command_from_message(spec, twice)
+    many = JointState(name=['shoulder'] * 1001, position=[1.0] * 1001)
+    with pytest.raises(MessageError, match=r'the command has 1001 names \(limit 1000\)'):
+        command_from_message(spec, many)

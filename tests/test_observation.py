@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sac_ros.observation import ObservationError, observe, split_observation
+from sac_ros.state import SOURCES, field_size
 from sac_ros.terms import TERMS
 
 PREVIOUS = np.array([0.5, -0.5])
@@ -90,14 +91,9 @@ def test_splitting_is_the_inverse_of_observing_for_any_terms(names: list[str], s
     random = np.random.default_rng(seed)
     terms = [{'term': name, **({'size': 4} if name == 'vector' else {})} for name in names]
     spec = make_spec(observation=terms)
-    state = make_state(
-        joint_position=random.normal(size=2),
-        joint_velocity=random.normal(size=2),
-        joint_effort=random.normal(size=2),
-        tool_position=random.normal(size=3),
-        goal=random.normal(size=3),
-        vector=random.normal(size=4),
-    )
+    fields = (field for brought in SOURCES.values() for field in brought)
+    sizes = {field: 4 if field == 'vector' else field_size(field, joints=2) for field in fields}
+    state = make_state(**{field: random.normal(size=size) for field, size in sizes.items()})
 
     observation = observe(spec, state, PREVIOUS)
     parts = split_observation(spec, observation)

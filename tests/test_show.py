@@ -22,10 +22,14 @@ def test_the_table_of_a_small_contract_reads_like_this() -> None:
         lower=[-0.5, -1.0],
         max_rate=[5.0, math.inf],
         topics={
-            'joint_states': topic('joint_states'),
+            'joint_states': topic('joint_states', frozen_timeout=0.5),
             'tool_pose': topic('tool_pose', frame='base'),
             'goal': topic('goal'),
             'command': topic('command'),
+        },
+        limits={
+            'joint_position': {'lower': [-3.0, -2.0], 'upper': [3.0, 2.0]},
+            'tool_position': {'lower': -1.5, 'upper': 1.5, 'max_rate': 2.5},
         },
     )
     policy = _policy(spec)
@@ -49,17 +53,17 @@ ACTION (velocity, in rad/s or m/s)
   1      elbow     -1     1      inf             zero
 
 TOPICS
-  use           name          type                        timeout      frame
-  joint_states  joint_states  sensor_msgs/JointState      0.1 s        any
-  tool_pose     tool_pose     geometry_msgs/PoseStamped   0.1 s        base
-  goal          goal          geometry_msgs/PointStamped  never stale  any
+  use           name          type                        timeout      frozen after  frame
+  joint_states  joint_states  sensor_msgs/JointState      0.1 s        0.5 s         any
+  tool_pose     tool_pose     geometry_msgs/PoseStamped   0.1 s        never         base
+  goal          goal          geometry_msgs/PointStamped  never stale  never         any
   command       arm/commands  std_msgs/Float64MultiArray
 
 LIMITS of what is measured
-  quantity        of        lower  upper  unit
-  joint_position  shoulder  -3     3      rad or m
-  joint_position  elbow     -2     2      rad or m
-  tool_position   each      -1.5   1.5    m
+  quantity        of        lower  upper  max rate [1/s]  unit
+  joint_position  shoulder  -3     3      inf             rad or m
+  joint_position  elbow     -2     2      inf             rad or m
+  tool_position   each      -1.5   1.5    2.5             m
 
 ORIGIN
   (none)"""

@@ -17,9 +17,10 @@ from sensor_msgs.msg import JointState
 
 from sac_ros.command_messages import command_from_message, command_message
 from sac_ros.controller import Mode, PolicyController
-from sac_ros.messages import Measurements, state_message
+from sac_ros.measurements import Measurements
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
+from sac_ros.state_messages import state_message
 from sim_training.env import SimEnv
 from sim_training.tasks import load_task, task_names
 
@@ -53,10 +54,11 @@ def measure(
 ) -> RobotState:
     """Return what a robot that is in `state` says about it over ROS."""
     for source in random.permutation(spec.sources):
-        message = state_message(spec, source, state, state.stamps[source] + 1.0)
+        stamp = state.stamps[source] + 1.0
+        message = state_message(spec, source, state, stamp)
         if source == 'joint_states':
             message = shuffled(message, random)
-        measurements.update(source, through_the_wire(message), 0.0)
+        measurements.update(source, through_the_wire(message), stamp, stamp)
     return measurements.state()
 
 

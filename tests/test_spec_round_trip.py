@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sac_ros.spec import SpecError, load_spec, spec_from_dict, spec_from_json
-from sac_ros.spec_rules import SOURCE_TYPES
+from sac_ros.spec_rules import FRAMED_TYPES, SOURCE_TYPES
 from sac_ros.state import SOURCES
 from sac_ros.terms import TERMS
 
@@ -96,6 +96,7 @@ def _contracts(draw: st.DrawFn) -> dict[str, object]:
         terms.append('joint_position')
     rate = draw(st.floats(min_value=1e-3, max_value=1000.0))
     sources = sorted({source for term in terms for source in TERMS[term].sources})
+    frame = draw(_names)
     bounds = draw(_bounds(len(joints)))
     lower = bounds['lower']
     return {
@@ -117,20 +118,27 @@ def _contracts(draw: st.DrawFn) -> dict[str, object]:
         },
         'topics': {
             'command': {'name': draw(_topic_name)},
-            **{
-                source: {
-                    'name': draw(_topic_name),
-                    'type': draw(st.sampled_from(SOURCE_TYPES[source])),
-                    'timeout': draw(st.one_of(st.just(math.inf), st.floats(1.0 / rate, 1e9))),
-                    'frame': draw(st.one_of(st.none(), _names)),
-                }
-                for source in sources
-            },
+            **{source: draw(_topics(source, 1.0 / rate, frame)) for source in sources},
         },
         'limits': {
-            name: draw(_bounds(len(joints)))
+            name: {**draw(_bounds(len(joints))), 'max_rate': draw(st.one_of(st.none(), _limit))}
             for name in (SOURCES['joint_states'] if 'joint_states' in sources else ())
         },
+    }
+
+
+@st.composite
+def _topics(draw: st.DrawFn, source: str, dt: float, frame: str) -> dict[str, object]:
+    """Draw how a source comes, in `frame` or in any; always of a type that has orientations."""
+    kind = SOURCE_TYPES[source][0] if source == 'tool_pose' else None
+    kind = kind or draw(st.sampled_from(SOURCE_TYPES[source]))
+    timeout = draw(st.one_of(st.just(math.inf), st.floats(dt, 1e9)))
+    return {
+        'name': draw(_topic_name),
+        'type': kind,
+        'timeout': timeout,
+        'frame': draw(st.sampled_from([None, frame])) if kind in FRAMED_TYPES else None,
+        'frozen_timeout': draw(st.sampled_from([None, timeout, math.inf])),
     }
 
 

@@ -13,10 +13,12 @@ MISSING = 'nothing'  # told from other texts by identity
 
 INTEGER_BEYOND_FLOATS = 10**400
 ALL_TERMS = (
-    'joint_position, joint_velocity, joint_effort, tool_position, goal, goal_from_tool, '
-    'previous_action, vector'
+    'joint_position, joint_velocity, joint_effort, tool_position, tool_orientation, '
+    'base_position, base_orientation, base_linear_velocity, base_angular_velocity, '
+    'imu_orientation, imu_angular_velocity, imu_linear_acceleration, projected_gravity, goal, '
+    'goal_from_tool, goal_in_base, goal_velocity, previous_action, vector'
 )
-MEASURED = 'joint_position, joint_velocity, joint_effort, tool_position, goal'
+MEASURED = 'joint_position, joint_velocity, joint_effort, tool_position, tool_orientation, goal'
 
 # What is put where, and the whole error that follows.
 REFUSALS: list[tuple[Place, object, str]] = [
@@ -28,7 +30,7 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('observation', 0, 'sise'), 2, "observation.0: key 'sise' is unknown; did you mean 'size'?; "
      'known: term, size'),
     (('topics', 'goal', 'time_out'), 1.0, "topics.goal: key 'time_out' is unknown; did you mean "
-     "'timeout'?; known: name, type, timeout, frame"),
+     "'timeout'?; known: name, type, timeout, frame, frozen_timeout"),
     (('two\nlines',), 1, "key 'two lines' is unknown; known: schema, name, control_rate, joints, "
      'observation, action, topics, limits'),
     (('name',), MISSING, 'name: is missing'),
@@ -142,6 +144,16 @@ REFUSALS: list[tuple[Place, object, str]] = [
      'one of geometry_msgs/PointStamped, geometry_msgs/PoseStamped'),
     (('topics', 'command', 'type'), 'geometry_msgs/Twist', "topics.command: type "
      "'geometry_msgs/Twist' is not one of std_msgs/Float64MultiArray, sensor_msgs/JointState"),
+    (('topics', 'goal', 'frozen_timeout'), 0, 'topics.goal.frozen_timeout: is 0; a number above 0 '
+     'is needed (.inf for no limit)'),
+    (('topics', 'tool_pose', 'frozen_timeout'), 0.09, 'topics.tool_pose: frozen_timeout 0.09 s is '
+     'shorter than the timeout 0.1 s'),
+    (('topics', 'command', 'frozen_timeout'), 1.0, 'topics.command: frozen_timeout is for topics '
+     'that are read'),
+    (('topics', 'joint_states', 'frame'), 'base', 'topics.joint_states: frame does not go with '
+     'sensor_msgs/JointState, which has none'),
+    (('topics', 'command', 'frame'), 'base', 'topics.command: frame does not go with '
+     'std_msgs/Float64MultiArray, which has none'),
     # the limits
     (('limits',), {'joint_positoin': {'lower': -1, 'upper': 1}}, "limits: 'joint_positoin' is not "
      f"measured; did you mean 'joint_position'?; measured: {MEASURED}"),
@@ -153,6 +165,12 @@ REFUSALS: list[tuple[Place, object, str]] = [
      'found, one or 3 are needed'),
     (('limits', 'tool_position', 'lower'), [-1, -1, 2], 'limits.tool_position: lower 2.0 must be '
      'below upper 1.5 (tool_position[2])'),
+    (('limits', 'joint_position', 'max_rate'), [1.0], 'limits.joint_position.max_rate: 1 numbers '
+     'found, one or 2 are needed'),
+    (('limits', 'joint_position', 'max_rate'), 0.0, 'limits.joint_position.max_rate: is 0.0; a '
+     'number above 0 is needed (.inf for no limit)'),
+    (('limits', 'tool_position', 'max_rate'), [1.0, -1.0, 1.0], 'limits.tool_position.max_rate: '
+     'is -1.0; a number above 0 is needed (.inf for no limit)'),
     (('limits', 'joint_position', 'upper'), math.inf, 'limits.joint_position.upper: is inf; a '
      'finite number is needed'),
 ]  # fmt: skip
@@ -228,11 +246,33 @@ def test_a_relative_topic_name_is_taken(name: str) -> None:
             "action.joints does not go with interface 'generic'",
         ),
         (
+            {
+                'observation': [{'term': 'tool_orientation'}],
+                'topics': {
+                    'tool_pose': topic('tool_pose', type='geometry_msgs/PointStamped'),
+                    'command': topic('command'),
+                },
+            },
+            'topics.tool_pose: geometry_msgs/PointStamped brings no tool_orientation',
+        ),
+        (
+            {
+                'observation': [{'term': 'goal_in_base'}],
+                'topics': {
+                    'odometry': topic('odometry', frame='odom'),
+                    'goal': topic('goal', frame='map'),
+                    'command': topic('command'),
+                },
+            },
+            "observation: term 'goal_in_base' needs one frame; odometry is in 'odom', goal is in "
+            "'map'",
+        ),
+        (
             {'joints': [], 'observation': [{'term': 'previous_action'}]},
             "action: interface 'velocity' drives nothing; name the joints",
         ),
     ],
-    ids=str,
+    ids=lambda part: str(part)[:60],
 )
 def test_parts_that_do_not_go_together_are_refused(
     overrides: dict[str, object], error: str
