@@ -18,7 +18,9 @@ class ActionMap:
         self._driven = [spec.joints.index(name) for name in spec.action.joints or spec.joints]
         stop = spec.action.stop
         self._stop = None if stop == 'hold' else spec.per_action(0.0 if stop == 'zero' else stop)
-        self.remember(np.zeros(spec.action_size) if self._stop is None else self._stop)
+        self._is_position = spec.action.interface == 'position'
+        self._rest = np.zeros(spec.action_size) if self._stop is None else self._stop
+        self.remember(self._rest)
 
     @property
     def previous(self) -> np.ndarray:
@@ -27,7 +29,7 @@ class ActionMap:
 
     def reset(self, state: RobotState) -> None:
         """Start from a robot at rest: at the measured positions, or at the stop command."""
-        if self._spec.action.interface == 'position':
+        if self._is_position:
             if state.joint_position is None:
                 raise ValueError('a position interface starts from measured joint positions')
             self.remember(np.clip(state.joint_position[self._driven], self._lower, self._upper))
@@ -39,14 +41,20 @@ class ActionMap:
         self._previous = np.array(command, dtype=np.float64)
         self._previous.setflags(write=False)
 
-    def to_command(self, action: np.ndarray) -> np.ndarray:
+    def to_command(self, action: np.ndarray, scale: float = 1.0) -> np.ndarray:
         """Return the command for a finite `action` [the interface's unit], shape (action_size,).
 
-        Raises ValueError on NaN and infinity: a clamp would let NaN through.
+        `scale`, 0 to 1, slows the robot down: positions are approached by smaller steps, all
+        else is brought nearer to the stop command.  1 changes nothing.  Raises ValueError on NaN
+        and infinity: a clamp would let NaN through.
         """
         if not np.isfinite(action).all():
             raise ValueError(f'action {action} is not finite')
+        if scale != 1.0 and not self._is_position:
+            action = self._rest + scale * (action - self._rest)
         step = np.clip(action - self._previous, -self._max_step, self._max_step)
+        if scale != 1.0 and self._is_position:
+            step *= scale
         self.remember(np.clip(self._previous + step, self._lower, self._upper))
         return self._previous
 

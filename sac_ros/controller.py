@@ -3,6 +3,8 @@
 state --guard--> observation --policy--> action --ActionMap--> command
 """
 
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +12,7 @@ from enum import Enum
 import numpy as np
 
 from sac_ros.action import ActionMap
+from sac_ros.changes import Changes
 from sac_ros.fault import Fault
 from sac_ros.guard import Guard
 from sac_ros.observation import observe
@@ -19,6 +22,23 @@ from sac_ros.state import RobotState
 HOLD_PERIODS = 1  # a single bad message is bridged by repeating the last command
 RECOVER_PERIODS = 10  # good ticks in a row before the policy acts again
 MAX_NONFINITE_ACTIONS = 3  # in a row; a policy that answers NaN again and again is broken
+LONGEST_PAUSE = 3.0  # [periods] between two ticks; after more, nobody knows what has happened
+# What a single bad message looks like; everything else is stopped for at once.
+BRIDGED = (
+    'E_OBS_MISSING_JOINT',
+    'E_OBS_MISSING_FIELD',
+    'E_OBS_DUP_JOINT',
+    'E_OBS_SHAPE',
+    'E_OBS_NONFINITE',
+    'E_OBS_FRAME',
+    'E_OBS_RANGE',
+    'E_OBS_QUAT',
+    'E_OBS_JUMP',
+    'E_STAMP_FUTURE',
+    'E_ACT_NONFINITE',
+)
+
+_logger = logging.getLogger(__name__)
 
 
 class Mode(Enum):
@@ -29,6 +49,15 @@ class Mode(Enum):
     HOLD = 'hold'  # a fault, bridged for at most HOLD_PERIODS
     SAFE = 'safe'  # a fault; the stop command until the cause has gone
     FAULT = 'fault'  # the stop command until somebody calls `reset`
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What the guard and the policy make of a state, before anything is decided."""
+
+    observation: np.ndarray | None  # float32, shape (observation_size,); None on a fault
+    action: np.ndarray | None  # float32, what the policy asked, shape (action_size,)
+    fault: Fault | None
 
 
 @dataclass(frozen=True)
@@ -45,29 +74,43 @@ class ControlStep:
 
 
 class PolicyController:
-    """The control tick and its states.  Tests bring a virtual clock, the node the real one."""
+    """The control tick and its states.  Tests bring a virtual clock, the node the real one.
+
+    `think` may take its time in one thread.  All else is short, and where several threads meet,
+    the caller lets one in at a time.
+    """
 
     def __init__(self, spec: TaskSpec, policy: Callable[[np.ndarray], np.ndarray]) -> None:
         """Control the robot of `spec` by `policy` (observation -> action)."""
         self.spec = spec
         self.policy = policy
         self.mode = Mode.INACTIVE
+        self.ramp_time = 0.0  # [s] in which the policy gains its full say after a start
+        self.speed_scale = 1.0  # 0 to 1: what an operator leaves of the robot's speed
         self._guard = Guard(spec)
+        self._changes = Changes(spec)
         self._action_map = ActionMap(spec)
         self._latched: Fault | None = None
+        self._forbidden: dict[str, Fault] = {}  # code -> why others forbid the policy to act
         self._sequence = 0
         self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
+        self._ramp_ticks = 0  # in which the policy has acted since the last start
+        self._now = -math.inf  # [s]: of the newest tick
+        self._is_overrun = False
 
     def find_fault(self, state: RobotState, now: float) -> Fault | None:
         """Return why the robot could not be activated now, or None."""
-        return self._latched or self._guard.find_fault(state, now)
+        return self._standing_fault() or self._guard.find_fault(state, now)
 
     def activate(self, state: RobotState, now: float) -> Fault | None:
         """Start from a robot at rest in `state`, unless there is a fault, which is returned."""
         fault = self.find_fault(state, now)
         if fault is None:
             self._action_map.reset(state)
+            self._changes.restart()
             self._sequence = self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
+            self._ramp_ticks, self._is_overrun = 0, False
+            self._now = now
             self.mode = Mode.ACTIVE
         return fault
 
@@ -94,47 +137,127 @@ class PolicyController:
         if self.mode is Mode.FAULT:
             self.mode, self._good_ticks = Mode.SAFE, 0
 
+    def forbid(self, fault: Fault) -> None:
+        """Lead the robot to the stop command until `permit` is called with the fault's code."""
+        self._forbidden[fault.code] = fault
+
+    def permit(self, code: str) -> None:
+        """Take back what `forbid` has said."""
+        self._forbidden.pop(code, None)
+
     def step(self, state: RobotState, now: float) -> ControlStep:
         """Return this period's command.  `now` is in [s], on the clock of the state's stamps."""
+        return self.decide(self.think(state, now), now)
+
+    def think(self, state: RobotState, now: float) -> Thought:
+        """Ask the guard, then the policy.  An error in them is a fault, not an end."""
         if self.mode is Mode.INACTIVE:
-            raise RuntimeError('step() needs an active controller; call activate() first')
+            raise RuntimeError('a tick needs an active controller; call activate() first')
         observation = action = None
-        fault = self._latched or self._guard.find_fault(state, now)
-        if fault is None:
-            observation = observe(self.spec, state, self._action_map.previous)
-            action = self.policy(observation)
-            fault = self._find_action_fault(action)
+        try:
+            fault = (
+                self._find_time_fault(now)
+                or self._standing_fault()
+                or self._guard.find_fault(state, now)
+                or self._changes.find_fault(state)
+            )
+            if fault is None:
+                observation = observe(self.spec, state, self._action_map.previous)
+                action = self.policy(observation)
+                if not np.isfinite(action).all():
+                    fault = Fault('E_ACT_NONFINITE', f'the policy answered {action}')
+        except Exception as error:
+            _logger.exception('the tick has failed')
+            fault = Fault('E_INTERNAL', f'{type(error).__name__}: {error}')
+        return Thought(observation, action, fault)
+
+    def decide(self, thought: Thought, now: float) -> ControlStep:
+        """Return the command that follows from a thought, and remember it as sent."""
+        fault = self._standing_fault() or thought.fault
+        self._latch(thought.fault)
+        if self._is_overrun:  # the stop command has been sent in place of this one
+            self._is_overrun = False
+            fault = fault or Fault('E_TICK_LATE', 'the tick has taken longer than its period')
+            self._enter_mode(fault)
+            return self._step(now, thought, self._action_map.previous, fault)
         self._enter_mode(fault)
-        if self.mode is Mode.ACTIVE and action is not None:
-            command = self._action_map.to_command(action)
+        if self.mode is Mode.ACTIVE and thought.action is not None:
+            self._ramp_ticks += 1
+            command = self._action_map.to_command(thought.action, self._scale())
         elif self.mode is Mode.HOLD:
             command = self._action_map.previous
         else:
             command = self._action_map.to_stop()
-        self._sequence += 1
-        return ControlStep(now, self._sequence, self.mode, observation, action, command, fault)
+        return self._step(now, thought, command, fault)
 
-    def _find_action_fault(self, action: np.ndarray) -> Fault | None:
-        if np.isfinite(action).all():
+    def overrun(self, now: float) -> ControlStep:
+        """Return the stop command for a period whose tick does not end."""
+        self._is_overrun = True
+        fault = self._standing_fault() or Fault('E_TICK_LATE', 'the tick has not ended in time')
+        self._enter_mode(fault)
+        return self._step(now, Thought(None, None, fault), self._action_map.to_stop(), fault)
+
+    def take_notice(self) -> Fault | None:
+        """Return what was worth a warning since the last call, or None."""
+        notice, self._changes.notice = self._changes.notice, None
+        return notice
+
+    def _step(
+        self, now: float, thought: Thought, command: np.ndarray, fault: Fault | None
+    ) -> ControlStep:
+        self._sequence += 1
+        self._now = now
+        return ControlStep(
+            now, self._sequence, self.mode, thought.observation, thought.action, command, fault
+        )
+
+    def _standing_fault(self) -> Fault | None:
+        return self._latched or next(iter(self._forbidden.values()), None)
+
+    def _find_time_fault(self, now: float) -> Fault | None:
+        if now < self._now:
+            self._changes.restart()
+            return Fault('W_CLOCK_JUMP', f'the clock has gone back by {self._now - now:.3f} s')
+        pause = (now - self._now) / self.spec.dt
+        if pause > LONGEST_PAUSE + 1e-6:
+            return Fault(
+                'E_TICK_LATE', f'no tick for {pause:.1f} periods (limit {LONGEST_PAUSE:g})'
+            )
+        return None
+
+    def _latch(self, fault: Fault | None) -> None:
+        """Keep what does not go away by itself: a broken policy, a broken program."""
+        if fault is None:
             self._nonfinite_actions = 0
-            return None
-        self._nonfinite_actions += 1
-        fault = Fault('E_ACT_NONFINITE', f'the policy answered {action}')
-        if self._nonfinite_actions >= MAX_NONFINITE_ACTIONS:
+        elif fault.code == 'E_ACT_NONFINITE':
+            self._nonfinite_actions += 1
+        broken = fault is not None and fault.code == 'E_INTERNAL'
+        if self._latched is None and (broken or self._nonfinite_actions >= MAX_NONFINITE_ACTIONS):
             self._latched = fault
-        return fault
 
     def _enter_mode(self, fault: Fault | None) -> None:
         """ACTIVE -> HOLD -> SAFE while there is a fault; ACTIVE after enough good ticks."""
         if fault is None:
             self._good_ticks, self._bad_ticks = self._good_ticks + 1, 0
-            if self.mode is not Mode.SAFE or self._good_ticks >= RECOVER_PERIODS:
+            if self.mode is Mode.SAFE and self._good_ticks >= RECOVER_PERIODS:
+                self._ramp_ticks = 0
+                self.mode = Mode.ACTIVE
+            elif self.mode is Mode.HOLD:
                 self.mode = Mode.ACTIVE
         else:
             self._good_ticks, self._bad_ticks = 0, self._bad_ticks + 1
             if self._latched is not None:
                 self.mode = Mode.FAULT
-            elif self.mode is not Mode.SAFE and self._bad_ticks <= HOLD_PERIODS:
+            elif self.mode in (Mode.ACTIVE, Mode.HOLD) and self._is_bridged(fault):
                 self.mode = Mode.HOLD
             else:
                 self.mode = Mode.SAFE
+
+    def _is_bridged(self, fault: Fault) -> bool:
+        return fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
+
+    def _scale(self) -> float:
+        """Return how much of the action is carried out: all of it, but for slow starts."""
+        ramp_periods = self.ramp_time * self.spec.control_rate
+        ramp = min(1.0, self._ramp_ticks / ramp_periods) if ramp_periods > 0.0 else 1.0
+        return ramp * self.speed_scale

@@ -6,9 +6,10 @@ import numpy as np
 
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
-from sac_ros.state import SOURCES, RobotState
+from sac_ros.state import QUATERNIONS, SOURCES, RobotState
 
 FUTURE_TOLERANCE = 0.05  # [s]: clocks of two machines kept by NTP or PTP differ by less
+NORM_TOLERANCE = 0.01  # of a unit quaternion; drivers that send single precision keep 1e-6
 LARGEST = float(np.finfo(np.float32).max)  # the policy reads float32, in which 1e39 is infinite
 
 
@@ -65,6 +66,10 @@ class Guard:
         if not finite.all():
             i = int(np.argmin(finite))
             return Fault('E_OBS_NONFINITE', f'{self._element(name, i)} is {value[i]}')
+        if name in QUATERNIONS:
+            norm = float(np.linalg.norm(value))
+            if abs(norm - 1.0) > NORM_TOLERANCE:
+                return Fault('E_OBS_QUAT', f'{name} has norm {norm:g}; 1 is needed')
         return None
 
     def _find_age_fault(self, source: str, age: float) -> Fault | None:
@@ -90,8 +95,11 @@ class Guard:
             return None
         i = int(np.argmax(outside))
         low, high = (np.broadcast_to(limit, value.shape)[i] for limit in (lower, upper))
-        element = self._element(name, i)
-        return Fault('E_OBS_RANGE', f'{element} {value[i]:g} is outside [{low}, {high}]')
+        text = f'{self._element(name, i)} {value[i]:g} is outside [{low}, {high}]'
+        is_angle = name in ('joint_position', 'joint_velocity') and abs(value[i]) > 2.0 * math.pi
+        if is_angle and low <= math.radians(value[i]) <= high:
+            text += '; is it in degrees?  Radians are needed'
+        return Fault('E_OBS_RANGE', text)
 
     def _element(self, name: str, i: int) -> str:
         return f'{name} of {self._spec.joints[i]}' if name.startswith('joint_') else f'{name}[{i}]'

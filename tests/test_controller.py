@@ -18,16 +18,16 @@ def test_nothing_is_sent_before_activation() -> None:
     controller = PolicyController(make_spec(), _always(1.0))
 
     assert _mode(controller) is Mode.INACTIVE
-    with pytest.raises(RuntimeError, match=r'^step\(\) needs an active controller; call activate'):
+    with pytest.raises(RuntimeError, match=r'^a tick needs an active controller; call activate'):
         controller.step(make_state(), 0.0)
 
 
 def test_a_fault_prevents_activation_and_is_returned() -> None:
     controller = PolicyController(make_spec(), _always(1.0))
 
-    fault = controller.activate(make_state(joint_position=(9.0, 0.0)), 0.0)
+    fault = controller.activate(make_state(joint_position=(4.0, 0.0)), 0.0)
 
-    assert str(fault) == 'E_OBS_RANGE: joint_position of shoulder 9 is outside [-3.0, 3.0]'
+    assert str(fault) == 'E_OBS_RANGE: joint_position of shoulder 4 is outside [-3.0, 3.0]'
     assert _mode(controller) is Mode.INACTIVE
     assert controller.find_fault(make_state(), 0.0) is None
     assert controller.activate(make_state(), 0.0) is None
@@ -38,11 +38,11 @@ def test_a_tick_tells_what_was_seen_asked_for_and_sent() -> None:
     spec = make_spec()
     controller = _active(spec, _always(1.0, -1.0))
 
-    first = controller.step(make_state(7.0), 7.0)
-    second = controller.step(make_state(7.02), 7.02)
+    first = controller.step(make_state(0.02), 0.02)
+    second = controller.step(make_state(0.04), 0.04)
 
-    assert (first.stamp, first.sequence, first.mode, first.fault) == (7.0, 1, Mode.ACTIVE, None)
-    assert (second.stamp, second.sequence) == (7.02, 2)
+    assert (first.stamp, first.sequence, first.mode, first.fault) == (0.02, 1, Mode.ACTIVE, None)
+    assert (second.stamp, second.sequence) == (0.04, 2)
     np.testing.assert_array_equal(first.observation, observe(spec, make_state(), np.zeros(2)))
     np.testing.assert_array_equal(first.action, [1.0, -1.0])
     np.testing.assert_allclose(first.command, [0.1, -0.1])  # 5 rad/s^2 * 0.02 s
