@@ -1,188 +1,290 @@
 """ControlLoop: a loaded policy on its topics.  State in, tick, command out; nothing else.
 
-The arrival of the state makes the tick, so that no state waits for a timer; a timer makes it
-only when the state is late or lost, so that a command leaves each period whatever happens.
+The loop has a thread of its own.  The arrival of the state makes the tick, so that no state waits
+for a timer; only when the state is late or lost does the time make it, so that a command leaves
+each period whatever happens.  A second thread watches the first.
 """
 
+import dataclasses
+import threading
 import time
-from functools import partial
+from collections import deque
+from dataclasses import dataclass
 
-from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.timer import Timer
-from std_msgs.msg import Float64MultiArray
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ModuleNotFoundError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
-from sac_ros.command_messages import command_message, command_type
 from sac_ros.controller import ControlStep, Mode, PolicyController
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
-from sac_ros.messages import (
-    COMMAND,
-    GOAL,
-    MESSAGE_TYPES,
-    RECORD,
-    STATE,
-    Measurements,
-    StateMessage,
-    stamp_of,
-)
+from sac_ros.loop_topics import LoopTopics
+from sac_ros.measurements import Measurements
+from sac_ros.messages import stamp_of
 from sac_ros.policy import OnnxPolicy
-from sac_ros.run_node import steady_clock
-from sac_ros.step_message import step_layout, step_message
-from sac_ros.timing import TickSchedule, TickStatistics
+from sac_ros.realtime import ask_for_priority
+from sac_ros.state import RobotState
+from sac_ros.state_messages import StateMessage
+from sac_ros.timing import TickSchedule, TickStatistics, Watchdog
 
-MIN_WAIT = 100_000  # [ns]: a timer that is overdue must not starve the state
-ACKNOWLEDGE_TIMEOUT = 500_000_000  # [ns]: a dead robot must not keep the node from ending
+IDLE_WAIT = 1.0  # [s] for a message while nothing has to be sent
+SIMULATED_WAIT = 0.001  # [s] between two looks at a clock that somebody else turns
+RECENT_OBSERVATIONS = 500  # by which a new model is compared with the running one
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """What the operator of this robot decides, and the contract leaves open."""
+
+    ramp_time: float = 0.0  # [s] in which the policy gains its full say after a start
+    speed_scale: float = 1.0  # 0 to 1
+    is_shadow: bool = False  # commands go to ~/shadow_command, for people to look at
+    realtime_priority: int = 0  # of the control thread (SCHED_FIFO); 0: as all others
 
 
 class ControlLoop:
-    """Subscriptions, publishers and the tick between them, from configure to cleanup."""
+    """Subscriptions, publishers and the ticks between them, from configure to cleanup."""
 
-    def __init__(self, node: LifecycleNode, policy: OnnxPolicy) -> None:
+    def __init__(self, node: LifecycleNode, policy: OnnxPolicy, options: LoopOptions) -> None:
         """Subscribe to the topics that the contract of `policy` needs, and to no other."""
-        self.policy = policy
         self.spec = spec = policy.spec
-        self.controller = PolicyController(spec, policy)
+        self.options = options
+        self.policy = policy
+        self.controller = PolicyController(spec, self._infer)
+        self.controller.ramp_time = options.ramp_time
+        self.controller.speed_scale = options.speed_scale
         self.statistics = TickStatistics(spec.dt)
         self.fault_log = FaultLog()
         self.last_step: ControlStep | None = None
+        self.crash: BaseException | None = None  # of the thread: the process must end
+        self.recent_observations: deque[np.ndarray] = deque(maxlen=RECENT_OBSERVATIONS)
         self._node = node
         self._clock = node.get_clock()
         self._has_simulated_time = bool(node.get_parameter('use_sim_time').value)
         self._measurements = Measurements(spec)
         self._schedule = TickSchedule(spec.dt)
-        self._layout = step_layout(spec)
-        self._deadline: Timer | None = None  # runs from start to stop
-        self._sent_at = 0.0  # [s], steady clock: when the last command left
-        # No warnings about publishers that do not match: one of a goal's two readers never does.
-        self._subscriptions = [
-            node.create_subscription(
-                MESSAGE_TYPES[spec.source_type(source)],
-                spec.topics[source].name,
-                partial(self._pace if source == spec.sources[0] else self._store, source),
-                qos,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            )
-            for source in reversed(spec.sources)  # the pacing one last: when two are ready, it is
-            for qos in (GOAL if source == 'goal' else (STATE,))
-        ]
-        self._command: LifecyclePublisher[object] = node.create_lifecycle_publisher(
-            command_type(spec), spec.topics['command'].name, COMMAND
+        self._watchdog = Watchdog(spec.dt)
+        self._topics = LoopTopics(
+            node, spec, '~/shadow_command' if options.is_shadow else spec.topics['command'].name
         )
-        self._record = node.create_lifecycle_publisher(Float64MultiArray, '~/control_step', RECORD)
+        # The lock is held for moments only: to decide and to send, not to think.
+        self._lock = threading.Lock()
+        self._is_ticking = False
+        self._is_ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in ((self._serve, 'control'), (self._watch, 'watchdog'))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def find_fault(self) -> Fault | None:
         """Return why the robot could not be activated now, or None."""
-        return self.controller.find_fault(self._measurements.state(), self._now())
+        return self.controller.find_fault(self._state(), self._pace_time(self._now()))
 
     def ages(self) -> dict[str, float]:
         """Return how old the newest measurement of each source is [s]."""
-        now = self._now()
-        stamps = self._measurements.state().stamps
-        return {source: now - stamp for source, stamp in stamps.items()}
+        now = self._pace_time(self._now())
+        return {source: now - stamp for source, stamp in self._state().stamps.items()}
+
+    def intervals(self) -> dict[str, float]:
+        """Return the mean time between the measurements of each source [s]."""
+        with self._lock:
+            return dict(self._measurements.intervals)
 
     def emergency_stop(self, text: str) -> None:
         """Lead the robot to the stop command from the next tick on, until `reset`."""
-        self.controller.emergency_stop(text)
+        with self._lock:
+            self.controller.emergency_stop(text)
 
     def reset(self) -> None:
         """Take back an emergency stop, or another latched fault."""
-        self.controller.reset()
+        with self._lock:
+            self.controller.reset()
+
+    def forbid(self, fault: Fault) -> None:
+        """Lead the robot to the stop command until `permit` is called with the fault's code."""
+        with self._lock:
+            self.controller.forbid(fault)
+
+    def permit(self, code: str) -> None:
+        """Take back what `forbid` has said."""
+        with self._lock:
+            self.controller.permit(code)
+
+    def set_speed_scale(self, scale: float) -> None:
+        """Slow the robot down (0 to 1) from the next tick on."""
+        with self._lock:
+            self.controller.speed_scale = scale
+
+    def set_ramp_time(self, ramp_time: float) -> None:
+        """Let the policy gain its full say in `ramp_time` [s] from the next start on."""
+        with self._lock:
+            self.controller.ramp_time = ramp_time
+
+    def swap(self, policy: OnnxPolicy) -> OnnxPolicy:
+        """Act by another policy of the same contract from the next tick on; return the old one."""
+        with self._lock:
+            previous, self.policy = self.policy, policy
+        return previous
 
     def activate(self) -> Fault | None:
         """Prepare to tick from the state as it is, unless there is a fault, which is returned."""
-        return self.controller.activate(self._measurements.state(), self._now())
+        with self._lock:
+            state = self._measurements.state()
+            return self.controller.activate(state, self._pace_time(self._now()))
 
     def start(self) -> None:
         """Begin to tick: the publishers are active from now on."""
-        self.statistics.restart()
-        self._schedule.start(self._pace_time(self._now()))
-        # A steady clock, because the watchdog must run on when somebody sets the computer's time.
-        clock = self._clock if self._has_simulated_time else steady_clock()
-        self._deadline = self._node.create_timer(self.spec.dt, self._miss, clock=clock)
-        self._arm(self._deadline)
+        with self._lock:
+            now = self._pace_time(self._now())
+            self.statistics.restart()
+            self._schedule.start(now)
+            self._watchdog.start(time.monotonic())
+            self._is_ticking = True
+        self._topics.reader.wake()
 
     def stop(self) -> None:
         """End ticking and lead the robot to the stop command, one command each period.
 
         The publishers must still be active.  Does nothing when the loop does not run.
         """
-        if self._deadline is not None:
-            self._node.destroy_timer(self._deadline)
-            self._deadline = None
-        if self.controller.mode is Mode.INACTIVE:
-            return
-        for i, command in enumerate(self.controller.deactivate()):
+        with self._lock:
+            self._is_ticking = False
+            is_moving = self.controller.mode is not Mode.INACTIVE
+            commands = self.controller.deactivate() if is_moving else []
+        for i, command in enumerate(commands):
             if i > 0:
                 time.sleep(self.spec.dt)
-            self._command.publish(command_message(self.spec, command, self._now()))
+            self._topics.send(command, self._now())
 
     def flush(self) -> None:
         """Wait until the last command has arrived, as far as anybody confirms it."""
-        self._command.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_TIMEOUT))
+        self._topics.flush()
 
     def destroy(self) -> None:
-        """Leave the topics."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        for publisher in (self._command, self._record):
-            self._node.destroy_lifecycle_publisher(publisher)
+        """End the threads and leave the topics."""
+        self._is_ending.set()
+        self._topics.reader.wake()
+        for thread in self._threads:
+            thread.join()
+        self._topics.destroy()
 
-    def _store(self, source: str, message: StateMessage) -> None:
-        self._measurements.update(source, message, self._now())
+    def _serve(self) -> None:
+        """Take what arrives, and tick.  This is the control thread."""
+        try:
+            self._warn(ask_for_priority(self.options.realtime_priority))
+            while not self._is_ending.is_set():
+                for source, message in self._topics.reader.wait(self._patience()):
+                    self._receive(source, message)
+                if self._is_ticking:
+                    now = self._now()
+                    pace_time = self._pace_time(now)
+                    if pace_time >= self._schedule.deadline:
+                        self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
+        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
+            self.crash = error
 
-    def _pace(self, source: str, message: StateMessage) -> None:
-        """Store the state, and tick when it is the one that this period was waiting for."""
+    def _patience(self) -> float:
+        """Return how long to wait for a state [s]."""
+        if not self._is_ticking:
+            return IDLE_WAIT
+        if self._has_simulated_time:
+            return SIMULATED_WAIT
+        return max(0.0, self._schedule.deadline - time.monotonic())
+
+    def _receive(self, source: str, message: StateMessage) -> None:
+        """Store a message, and tick when it is the state that this period was waiting for."""
         arrival = time.monotonic()
         now = self._now()
-        if self._has_simulated_time:
+        is_pacing = source == self.spec.sources[0]
+        if self._has_simulated_time and is_pacing:
             now = max(now, stamp_of(message))  # a state may overtake the clock that it belongs to
-        self._measurements.update(source, message, now)
         pace_time = self._pace_time(now)
+        with self._lock:
+            is_new = self._measurements.update(source, message, now, pace_time)
+        self.statistics.add_stage('read', time.monotonic() - arrival)
+        if not (is_pacing and is_new):
+            return  # a repeated or refused message is no reason to tick: the deadline is
         self._schedule.arrived(pace_time)
-        if self._deadline is not None and self._schedule.is_due(pace_time):
+        if self._is_ticking and self._schedule.is_due(pace_time):
+            measured_at = self._measurements.measured_at(source)
             late = self._schedule.tick_with_state(pace_time)
-            self._tick(self._deadline, now, pace_time, late)
-            self.statistics.add_latency(
-                self._sent_at - arrival, self._now() - self._measurements.stamp(source)
-            )
+            sent_at = self._tick(now, pace_time, late)
+            age = self._pace_time(now) - measured_at
+            self.statistics.add_latency(sent_at - arrival, age)
 
-    def _miss(self) -> None:
-        """Tick without a new state: it is late, or gone."""
-        if self._deadline is not None:
-            now = self._now()
-            pace_time = self._pace_time(now)
-            late = self._schedule.tick_at_deadline(pace_time)
-            self._tick(self._deadline, now, pace_time, late)
-
-    def _tick(self, deadline: Timer, now: float, pace_time: float, late: float) -> None:
-        step = self.controller.step(self._measurements.state(), now)
-        self._command.publish(command_message(self.spec, step.command, now))
-        self._sent_at = time.monotonic()
-        self._record.publish(step_message(step, self._layout))
-        self._arm(deadline)
+    def _tick(self, now: float, pace_time: float, late: float) -> float:
+        """Think, then decide and send, and return when [s]; all else waits until then."""
+        began = time.monotonic()
+        thought = self.controller.think(self._measurements.state(), pace_time)
+        thought_through = time.monotonic()
+        with self._lock:
+            if not self._is_ticking:
+                return time.monotonic()  # deactivated in the meantime
+            step = self.controller.decide(thought, pace_time)
+            self._topics.send(step.command, now)
+            sent_at = time.monotonic()
+            self._watchdog.tick_ended(sent_at)
+        self.statistics.add_stage('think', thought_through - began)
+        self.statistics.add_stage('send', sent_at - thought_through)
         self.statistics.add_tick(pace_time, late)
-        self.last_step = step
-        line = self.fault_log.note(step.mode.value, step.fault, self._sent_at)
-        if line is not None:
-            logger = self._node.get_logger()
-            logger.info(line) if step.fault is None else logger.error(line)
+        self._tell(dataclasses.replace(step, stamp=now), sent_at)
+        return sent_at
 
-    def _arm(self, deadline: Timer) -> None:
-        """Let the timer fire when the next tick must go without a new state."""
-        wait = self._schedule.deadline - self._pace_time(self._now())
-        deadline.timer_period_ns = max(int(wait * 1e9), MIN_WAIT)
-        deadline.reset()
+    def _watch(self) -> None:
+        """Send the stop command on time when a tick does not end.  This is the watchdog thread."""
+        while not self._is_ending.wait(self.spec.dt):
+            if self._has_simulated_time:
+                continue  # it may stand still for as long as it likes
+            with self._lock:
+                now = time.monotonic()
+                if not self._watchdog.is_needed(now) or not self._is_ticking:
+                    continue
+                step = self.controller.overrun(now)
+                stamp = self._now()
+                self._topics.send(step.command, stamp)
+                self.statistics.missed += 1
+            self._tell(dataclasses.replace(step, stamp=stamp), now)
+
+    def _tell(self, step: ControlStep, now: float) -> None:
+        """Publish the record of a tick, and log what deserves it."""
+        self._topics.record(step)
+        self.last_step = step
+        if step.observation is not None:
+            self.recent_observations.append(step.observation)
+        if step.fault is not None and step.fault.code == 'W_CLOCK_JUMP':
+            with self._lock:
+                self._measurements.forget()
+        logger = self._node.get_logger()
+        line = self.fault_log.note(step.mode.value, step.fault, now)
+        if line is not None:
+            logger.info(line) if step.fault is None else logger.error(line)
+        with self._lock:
+            notices = self._measurements.take_notices()
+        for notice in (*notices, self.controller.take_notice()):
+            self._warn(notice)
+
+    def _warn(self, notice: Fault | None) -> None:
+        if notice is not None and self.fault_log.note_warning(notice, time.monotonic()):
+            self._node.get_logger().warning(str(notice))
+
+    def _infer(self, observation: np.ndarray) -> np.ndarray:
+        began = time.monotonic()
+        action = self.policy(observation)
+        self.statistics.add_stage('policy', time.monotonic() - began)
+        return action
+
+    def _state(self) -> RobotState:
+        with self._lock:
+            return self._measurements.state()
 
     def _now(self) -> float:
-        """Return the time that stamps are compared with [s]."""
+        """Return the time that stamps are given in [s]."""
         return self._clock.now().nanoseconds * 1e-9
 
     def _pace_time(self, now: float) -> float:
-        """Return the time that periods are measured in [s]: simulated, or one that never jumps."""
+        """Return the time that ages and periods are measured in [s].
+
+        Simulated, or a clock that nobody sets: NTP may turn the computer's own.
+        """
         return now if self._has_simulated_time else time.monotonic()

@@ -16,6 +16,7 @@ class FaultLog:
         self.counts: Counter[str] = Counter()  # fault code -> ticks with it
         self._said: tuple[str, str] | None = None  # mode and code of the newest line
         self._said_at = float('-inf')
+        self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]
 
     def note(self, mode: str, fault: Fault | None, now: float) -> str | None:
         """Take a tick's mode and fault; return the line to log, or None.  `now` is in [s].
@@ -34,3 +35,11 @@ class FaultLog:
         line = f'{mode}: the fault has gone' if fault is None else f'{mode}: {fault}'
         self._said, self._said_at = now_said, now
         return line
+
+    def note_warning(self, warning: Fault, now: float) -> bool:
+        """Take something that does not stop the robot; return whether to say it.  `now` in [s]."""
+        self.counts[warning.code] += 1
+        if now - self._warned_at.get(warning.code, float('-inf')) < REPEAT_PERIOD:
+            return False
+        self._warned_at[warning.code] = now
+        return True

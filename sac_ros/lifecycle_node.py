@@ -2,38 +2,31 @@
 
 import functools
 import gc
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from sac_ros.control_loop import ControlLoop
-from sac_ros.diagnostic_message import diagnostic_array, policy_status, unconfigured_status
+from sac_ros.control_loop import ControlLoop, LoopOptions
 from sac_ros.errors import UserError
+from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
-from sac_ros.messages import DIAGNOSTICS, ESTOP
-from sac_ros.policy import load_policy
+from sac_ros.model_swap import ModelSwap
+from sac_ros.operators import Operators
+from sac_ros.parameters import declare_parameters
+from sac_ros.policy import ModelError, load_policy
+from sac_ros.preflight import Check, first_obstacle, preflight, report
+from sac_ros.reports import REPORT_PERIOD, Reports, contract_lines
+from sac_ros.ros_graph import collect_facts, command_rivals
 from sac_ros.run_node import steady_clock
 
-DIAGNOSTIC_PERIOD = 1.0  # [s], as REP 107 asks for
 AUTOSTART_PERIOD = 0.1  # [s] between two looks at whether the robot is there
-
-# name -> (default, description, read-only)
-PARAMETERS: dict[str, tuple[str | bool, str, bool]] = {
-    'model': ('', 'Path of the model file (.onnx); read when the node is configured.', False),
-    'autostart': (
-        False,
-        'Configure at once, and activate as soon as the state of the robot has come.',
-        True,
-    ),
-}
+RIVAL_PERIOD = 0.2  # [s] between two looks at who else commands the robot
+SWITCH_INTERVAL = 0.0005  # [s] for which one Python thread may keep the others waiting
 
 Transition = Callable[['PolicyNode', LifecycleState], TransitionCallbackReturn]
 
@@ -46,39 +39,36 @@ def _keep_error(transition: Transition) -> Transition:
         try:
             return transition(self, state)
         except BaseException as error:
-            self.crash = error
+            self._transition_error = error
             raise
 
     return guarded
 
 
 class PolicyNode(LifecycleNode):
-    """unconfigured -> (load the model, subscribe) -> inactive -> (state is fit) -> active."""
+    """unconfigured -> (load the model, subscribe) -> inactive -> (pre-flight) -> active."""
 
     def __init__(
         self, *, context: Context | None = None, arguments: list[str] | None = None
     ) -> None:
         """Declare the parameters.  `arguments` are ROS arguments for this node alone."""
         super().__init__('policy_node', context=context, cli_args=arguments)
-        for name, (default, description, read_only) in PARAMETERS.items():
-            descriptor = ParameterDescriptor(description=description, read_only=read_only)
-            self.declare_parameter(name, default, descriptor)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self.crash: BaseException | None = None
+        sys.setswitchinterval(SWITCH_INTERVAL)
         self.is_finished = False
-        self._loop: ControlLoop | None = None
-        self._refusal = ''  # why the last attempt to configure failed
-        self.create_service(Trigger, '~/estop', self._answer_estop)
-        for qos in ESTOP:
-            self.create_subscription(Bool, '~/estop', self._hear_estop, qos)
-        self.create_service(Trigger, '~/reset', self._answer_reset)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', DIAGNOSTICS)
+        self.loop: ControlLoop | None = None
+        self._transition_error: BaseException | None = None
+        declare_parameters(self)
+        self._reports = Reports(self)
+        self._models = ModelSwap(self, lambda: self.loop, self._reports.tell_policy)
+        self._operators = Operators(self, lambda: self.loop)
+        self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
-        self.create_timer(DIAGNOSTIC_PERIOD, self._publish_diagnostics, clock=steady)
+        self.create_timer(REPORT_PERIOD, self._report, clock=steady)
+        self.create_timer(RIVAL_PERIOD, self._look_for_rivals, clock=steady)
         self._waiting = FaultLog()
         self._autostart = (
             self.create_timer(AUTOSTART_PERIOD, self._try_to_start, clock=steady)
-            if self.get_parameter('autostart').value
+            if self._value('autostart')
             else None
         )
         if self._autostart is None:
@@ -86,34 +76,46 @@ class PolicyNode(LifecycleNode):
                 'unconfigured: nothing moves until this node is told to configure and to activate'
             )
 
+    @property
+    def crash(self) -> BaseException | None:
+        """An error in a transition or in a thread, after which the process must end."""
+        loop_crash = None if self.loop is None else self.loop.crash
+        return self._transition_error or self._operators.crash or loop_crash
+
     @_keep_error
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and join its topics: inactive; or say why not: unconfigured."""
-        model = str(self.get_parameter('model').value)
+        model = str(self._value('model'))
         try:
             if not model:
                 raise UserError("parameter 'model' is empty; the path of a model file is needed")
-            policy = load_policy(Path(model).expanduser())
+            policy = load_policy(Path(model).expanduser(), str(self._value('expected_sha256')))
         except UserError as error:
-            self._refusal = str(error)
-            self.get_logger().error(f'not configured: {error}')
+            code = error.code if isinstance(error, ModelError) else 'E_MODEL_PATH'
+            self._models.refusal = Fault(code, str(error))
+            self.get_logger().error(f'not configured: {self._models.refusal}')
             return TransitionCallbackReturn.FAILURE
-        self._refusal = ''
-        self._loop = ControlLoop(self, policy)
-        for line in self._contract_lines(self._loop):
+        self._models.begin(model)
+        self.loop = ControlLoop(self, policy, self._loop_options())
+        for line in contract_lines(self, self.loop):
             self.get_logger().info(line)
+        self._reports.tell_policy(policy)
         gc.collect()  # takes a tenth of a second, which nobody misses here
         return super().on_configure(state)
 
     @_keep_error
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to control: active; or say what is wrong with the robot's state: inactive."""
-        fault = self._running_loop().activate()
+        """Begin to control: active; or say what the pre-flight report finds: inactive."""
+        loop = self._running_loop()
+        checks = self._preflight(loop)
+        fault = first_obstacle(checks) or loop.activate()
+        for line in report(checks).splitlines():
+            self.get_logger().info(line)
         if fault is not None:
             self.get_logger().error(f'not activated: {fault}')
             return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
-        self._running_loop().start()
+        loop.start()
         gc.freeze()  # what lives now lives long: nothing to look for between two ticks
         self._end_autostart()
         self.get_logger().info('active: the policy controls the robot')
@@ -140,31 +142,52 @@ class PolicyNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> None:
-        """Stop the robot when it runs, and wait until the stop command has arrived."""
-        if self._loop is not None:
-            self._loop.stop()
-            self._loop.flush()
-        gc.unfreeze()  # what stays frozen is never freed: others would see us for 20 s more
+        """Stop the robot when it runs, wait until the stop command has arrived, and end."""
+        self._leave()
+        self._operators.destroy()
 
     def _leave(self) -> None:
         self._end_autostart()
-        self.close()
-        if self._loop is not None:
-            self._loop.destroy()
-            self._loop = None
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            loop.stop()
+            loop.flush()
+            loop.destroy()
+        gc.unfreeze()  # what stays frozen is never freed: others would see us for 20 s more
 
     def _running_loop(self) -> ControlLoop:
-        if self._loop is None:
+        if self.loop is None:
             raise RuntimeError('the node is not configured')
-        return self._loop
+        return self.loop
+
+    def _value(self, parameter: str) -> object:
+        return self.get_parameter(parameter).value
+
+    def _loop_options(self) -> LoopOptions:
+        return LoopOptions(
+            ramp_time=self.get_parameter('ramp_time').value,
+            speed_scale=self.get_parameter('speed_scale').value,
+            is_shadow=self.get_parameter('shadow').value,
+            realtime_priority=self.get_parameter('realtime_priority').value,
+        )
+
+    def _preflight(self, loop: ControlLoop) -> list[Check]:
+        facts = collect_facts(
+            self,
+            loop.spec,
+            arrived=loop.ages().keys(),
+            intervals=loop.intervals(),
+            state_fault=loop.find_fault(),
+        )
+        return preflight(loop.spec, facts, is_shadow=loop.options.is_shadow)
 
     def _try_to_start(self) -> None:
         """Configure once, then activate as soon as nothing speaks against it."""
-        if self._loop is None:
+        if self.loop is None:
             if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
                 self._end_autostart()
             return
-        fault = self._loop.find_fault()
+        fault = first_obstacle(self._preflight(self.loop))
         line = self._waiting.note('waiting', fault, time.monotonic())
         if line is not None:
             self.get_logger().info(line)
@@ -177,64 +200,25 @@ class PolicyNode(LifecycleNode):
             self.destroy_timer(self._autostart)
             self._autostart = None
 
-    def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
-        answer.success = self._loop is not None
-        answer.message = self._stop_now('the service ~/estop was called')
-        return answer
+    def _report(self) -> None:
+        self._reports.publish(self.loop, self._models.refusal)
 
-    def _hear_estop(self, message: Bool) -> None:
-        """Stop on true.  False changes nothing: only ~/reset takes an emergency stop back."""
-        if message.data:
-            self._stop_now('~/estop says true')
-
-    def _stop_now(self, text: str) -> str:
-        if self._loop is None:
-            return 'not configured: no command is being sent'
-        self._loop.emergency_stop(text)
-        self.get_logger().error(f'emergency stop: {text}; ~/reset takes it back')
-        return 'stopping; ~/reset takes it back'
-
-    def _answer_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
-        """Take back a latched fault, and say what still speaks against moving."""
-        if self._loop is None:
-            answer.message = 'not configured: there is nothing to reset'
-            return answer
-        self._loop.reset()
-        fault = self._loop.find_fault()
-        answer.success = fault is None
-        answer.message = 'reset' if fault is None else f'reset, but still {fault}'
-        self.get_logger().info(answer.message)
-        return answer
-
-    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        if self._loop is not None and any(parameter.name == 'model' for parameter in parameters):
-            return SetParametersResult(
-                successful=False, reason="'model' is read by configure: deactivate, clean up first"
-            )
-        return SetParametersResult(successful=True)
-
-    def _publish_diagnostics(self) -> None:
-        name = self.get_fully_qualified_name()
-        if self._loop is None:
-            status = unconfigured_status(name, self._refusal)
+    def _look_for_rivals(self) -> None:
+        """Stop the robot while somebody else commands it too; in shadow mode that is as it is."""
+        if self.loop is None or self.loop.options.is_shadow:
+            return
+        topic = self.loop.spec.topics['command'].name
+        rivals = ', '.join(command_rivals(self, topic))
+        if rivals:
+            text = f'{self.resolve_topic_name(topic)} is also published by {rivals}'
+            self.loop.forbid(Fault('E_CMD_CONFLICT', text))
         else:
-            status = policy_status(name, self._loop)
-        now = self.get_clock().now().nanoseconds * 1e-9
-        self._diagnostics.publish(diagnostic_array(status, now))
+            self.loop.permit('E_CMD_CONFLICT')
 
-    def _contract_lines(self, loop: ControlLoop) -> list[str]:
-        """Return the contract in the few lines that tell an operator what will happen."""
-        spec = loop.spec
-        topics = {key: self.resolve_topic_name(topic.name) for key, topic in spec.topics.items()}
-        sources = [f'{topics[source]} [{spec.source_type(source)}]' for source in spec.sources]
-        lower, upper = (
-            ', '.join(f'{value:g}' for value in sorted(set(spec.per_action(bound).tolist())))
-            for bound in (spec.action.lower, spec.action.upper)
-        )
-        return [
-            f"task '{spec.name}' at {spec.control_rate:g} Hz, model {loop.policy.sha256[:12]}",
-            f'observes {", ".join(term.term for term in spec.observation)} '
-            f'from {", ".join(sources) or "nothing"}',
-            f'commands {spec.action.interface} of {", ".join(spec.action_names)} '
-            f'in [{lower}, {upper}] on {topics["command"]} [{spec.command_type}]',
-        ]
+    def _answer_preflight(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        if self.loop is None:
+            answer.message = 'not configured: the model says what must be checked'
+            return answer
+        checks = self._preflight(self.loop)
+        answer.success, answer.message = first_obstacle(checks) is None, report(checks)
+        return answer

@@ -22,10 +22,12 @@ POLL_PERIOD = 0.1  # [s]: the longest time from a signal to the end of an idle n
 class ProcessNode(Protocol):
     """What a ROS node must have to be run here."""
 
-    crash: BaseException | None
-    """An error in a callback that rclpy has swallowed."""
     is_finished: bool
     """Whether nothing is left to do."""
+
+    @property
+    def crash(self) -> BaseException | None:
+        """Return an error after which the process must end, and of which nobody else tells."""
 
     def close(self) -> None:
         """Leave the robot safe; called once, before the node is destroyed."""

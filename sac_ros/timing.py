@@ -10,6 +10,8 @@ LONGEST_INTERVAL = 3.0  # [periods]: one pause must not spoil the mean interval 
 MATCH = 0.1  # [periods] by which the interval between states may differ from the period
 WINDOW = 1000  # samples behind a percentile: 20 s at 50 Hz
 SMOOTHING = 0.1  # of the measured interval between states
+PATIENCE = 1.75  # [periods] that the watchdog waits for a tick; it looks once in a period
+LONGEST_SLEEP = 1.5  # [periods] between two of its looks; after more, it has slept itself
 
 
 class TickSchedule:
@@ -78,6 +80,38 @@ class TickSchedule:
             self._due = now + self._dt
 
 
+class Watchdog:
+    """Decides when the stop command must be sent in place of a tick that does not end."""
+
+    def __init__(self, dt: float) -> None:
+        """Watch over the period `dt` [s]; somebody calls `is_needed` once in each."""
+        self._dt = dt
+        self.start(0.0)
+
+    def start(self, now: float) -> None:
+        """Begin to watch: the first command is a period away."""
+        self._sent_at = self._looked_at = now
+        self._is_acting = False
+
+    def tick_ended(self, now: float) -> None:
+        """Note that a tick has sent its command."""
+        self._sent_at = now
+        self._is_acting = False
+
+    def is_needed(self, now: float) -> bool:
+        """Tell whether to send the stop command now; if so, it counts as sent."""
+        was_asleep = now - self._looked_at > LONGEST_SLEEP * self._dt
+        self._looked_at = now
+        if was_asleep:
+            return False  # the whole process was: the tick comes next, and sees for itself
+        patience = 0.9 if self._is_acting else PATIENCE
+        if now - self._sent_at < patience * self._dt:
+            return False
+        self._is_acting = True
+        self._sent_at = now
+        return True
+
+
 class Samples:
     """The newest numbers of a kind, for percentiles; and the largest of all."""
 
@@ -101,6 +135,9 @@ class Samples:
         return {'p50': float(p50), 'p99': float(p99), 'max': self._max}
 
 
+STAGES = ('read', 'think', 'policy', 'send')  # of a tick; `policy` is the inference in `think`
+
+
 class TickStatistics:
     """How well the ticks kept their periods, and how long a state took to become a command."""
 
@@ -109,8 +146,9 @@ class TickStatistics:
         self._dt = dt
         self._previous: float | None = None
         self._samples = {'period': Samples(), 'latency': Samples(), 'stamp_latency': Samples()}
+        self._stages = {name: Samples() for name in STAGES}
         self.ticks = 0
-        self.missed = 0  # ticks that came more than half a period late
+        self.missed = 0  # ticks that came more than half a period late, or not at all
 
     def restart(self) -> None:
         """Forget the last tick: the time until the next one is a pause, not a period."""
@@ -129,10 +167,22 @@ class TickStatistics:
         self._samples['latency'].add(latency)
         self._samples['stamp_latency'].add(stamp_latency)
 
+    def add_stage(self, name: str, duration: float) -> None:
+        """Note how long a stage of a tick took [s]."""
+        self._stages[name].add(duration)
+
     def in_milliseconds(self) -> dict[str, float]:
         """Return `period_ms.p50` and so on, rounded to a microsecond."""
-        return {
-            f'{name}_ms.{key}': round(value * 1e3, 3)
-            for name, samples in self._samples.items()
-            for key, value in samples.summary().items()
-        }
+        return _in_milliseconds(self._samples)
+
+    def stages_in_milliseconds(self) -> dict[str, float]:
+        """Return `read_ms.p50` and so on for each stage of a tick, and for all of it."""
+        return _in_milliseconds({**self._stages, 'total': self._samples['latency']})
+
+
+def _in_milliseconds(samples: dict[str, Samples]) -> dict[str, float]:
+    return {
+        f'{name}_ms.{key}': round(value * 1e3, 3)
+        for name, part in samples.items()
+        for key, value in part.summary().items()
+    }

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rclpy
 from builders import make_metadata, onnx_model
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -27,29 +29,38 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.task import Future
 
+from sac_ros.command_messages import command_from_message, command_type
+from sac_ros.messages import MessageError
 from sac_ros.spec import TaskSpec
 from sim_training.ros_domain import local_environment
 
 ROOT = Path(__file__).parents[1]
 WAIT = 30.0  # [s]: far more than anything needs, also on a busy machine
 TRANSITIONS = {
-    'configure': Transition.TRANSITION_CONFIGURE,
-    'activate': Transition.TRANSITION_ACTIVATE,
-    'deactivate': Transition.TRANSITION_DEACTIVATE,
-    'cleanup': Transition.TRANSITION_CLEANUP,
-    'shutdown inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
-    'shutdown active': Transition.TRANSITION_ACTIVE_SHUTDOWN,
+    'configure': (Transition.TRANSITION_CONFIGURE, 'inactive'),
+    'activate': (Transition.TRANSITION_ACTIVATE, 'active'),
+    'deactivate': (Transition.TRANSITION_DEACTIVATE, 'inactive'),
+    'cleanup': (Transition.TRANSITION_CLEANUP, 'unconfigured'),
+    'shutdown inactive': (Transition.TRANSITION_INACTIVE_SHUTDOWN, 'finalized'),
+    'shutdown active': (Transition.TRANSITION_ACTIVE_SHUTDOWN, 'finalized'),
 }
+
+COMMANDS_SEEN: Counter[str] = Counter()  # over all tests of this process, and what was wrong
 
 os.environ.update(local_environment(os.environ))
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
+def wait_for(
+    condition: Callable[[], object], what: str | Callable[[], str], timeout: float = WAIT
+) -> None:
     """Wait until a condition holds; fail with `what` when it does not."""
     end = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, f'waited {timeout} s in vain: {what}'
+        if time.monotonic() >= end:
+            pytest.fail(f'waited {timeout} s in vain: {what if isinstance(what, str) else what()}')
         time.sleep(0.005)
 
 
@@ -65,32 +76,82 @@ class Peer:
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
         self._streams: list[Stream] = []
+        self._subscriptions: list[tuple[list, Subscription]] = []
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 100) -> list:
         """Return a list to which the messages on a topic will be added."""
         messages: list = []
-        self.node.create_subscription(kind, topic, messages.append, qos)
+        subscription = self.node.create_subscription(kind, topic, messages.append, qos)
+        self._subscriptions.append((messages, subscription))
         return messages
+
+    def listen_to_commands(self, spec: TaskSpec, topic: str) -> list:
+        """Return a list to which commands will be added; all of them must be finite and in bounds.
+
+        What is not is told when the peer is closed, whatever the test has looked for.
+        """
+        lower, upper = spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
+        commands: list = []
+
+        def take(message: object) -> None:
+            command = command_from_message(spec, message)  # raises on NaN and on a wrong size
+            COMMANDS_SEEN['all'] += 1
+            if ((command < lower) | (command > upper)).any():
+                COMMANDS_SEEN['out of bounds'] += 1
+            commands.append(message)
+
+        def take_all(message: object) -> None:
+            try:
+                take(message)
+            except MessageError as error:
+                COMMANDS_SEEN[str(error)] += 1
+
+        subscription = self.node.create_subscription(command_type(spec), topic, take_all, 100)
+        self._subscriptions.append((commands, subscription))
+        return commands
+
+    def forget(self, messages: list) -> None:
+        """Listen no longer to what comes into a list."""
+        for pair in [pair for pair in self._subscriptions if pair[0] is messages]:
+            self._subscriptions.remove(pair)
+            self.node.destroy_subscription(pair[1])
 
     def stream(self, topic: str, make: Callable[[], object], rate: float) -> 'Stream':
         """Publish what `make` returns at `rate` [Hz] until the stream is stopped."""
         publisher = self.node.create_publisher(type(make()), topic, 1)
-        self._streams.append(Stream(publisher, make, rate))
+        self._streams.append(Stream(self.node, publisher, make, rate))
         return self._streams[-1]
 
     def call(self, kind: type, service: str, request: object) -> object:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, service)
-        assert client.wait_for_service(WAIT), f'no service {service}'
-        future = client.call_async(request)
-        wait_for(future.done, f'the answer of {service}')
-        self.node.destroy_client(client)
+        future = self._ask(kind, service, request, WAIT)
+        assert future.done(), f'waited {WAIT} s in vain: the answer of {service}'
         return future.result()
 
     def change(self, node: str, transition: str) -> bool:
-        """Ask a lifecycle node for a transition; return whether it succeeded."""
-        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
-        return self.call(ChangeState, f'{node}/change_state', request).success
+        """Ask a lifecycle node for a transition; return whether it succeeded.
+
+        Fast DDS loses the answer when the node does not know us yet; the state then tells.
+        """
+        number, goal = TRANSITIONS[transition]
+        request = ChangeState.Request(transition=Transition(id=number))
+        for _ in range(5):
+            future = self._ask(ChangeState, f'{node}/change_state', request, WAIT / 5)
+            if future.done():
+                return future.result().success
+            if self.state(node) == goal:
+                return True
+        pytest.fail(f'{node} does not answer when told to {transition}')
+
+    def _ask(self, kind: type, service: str, request: object, timeout: float) -> Future:
+        client = self.node.create_client(kind, service)
+        assert client.wait_for_service(WAIT), f'no service {service}'
+        future = client.call_async(request)
+        end = time.monotonic() + timeout
+        while not future.done() and time.monotonic() < end:
+            time.sleep(0.005)
+        self.node.destroy_client(client)
+        return future
 
     def state(self, node: str) -> str:
         """Return the state of a lifecycle node."""
@@ -106,6 +167,7 @@ class Peer:
         rclpy.shutdown(context=self.context)
         self._thread.join(WAIT)
         self.node.destroy_node()
+        assert COMMANDS_SEEN.keys() <= {'all'}, f'commands that must not be: {COMMANDS_SEEN}'
 
     def _spin(self) -> None:
         try:
@@ -118,15 +180,20 @@ class Peer:
 class Stream:
     """Publishes again and again from a thread."""
 
-    def __init__(self, publisher: Publisher, make: Callable[[], object], rate: float) -> None:
+    def __init__(
+        self, node: Node, publisher: Publisher, make: Callable[[], object], rate: float
+    ) -> None:
         self._stop = threading.Event()
+        self._node = node
         self._arguments = (publisher, make, 1.0 / rate)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(WAIT)
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join(WAIT)
+            self._node.destroy_publisher(self._arguments[0])
 
     def _run(self) -> None:
         publisher, make, period = self._arguments
@@ -167,9 +234,14 @@ class NodeProcess:
         return self.process.wait(WAIT)
 
     def close(self) -> None:
+        """End the process as an operator would; one that was killed haunts the others for 20 s."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(WAIT)
+            self.process.terminate()
+            try:
+                self.process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(WAIT)
         self._output.close()
 
 

@@ -1,0 +1,91 @@
+"""LoopTopics: what a control loop reads from and writes to ROS, and with which quality."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from std_msgs.msg import Float64MultiArray
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ModuleNotFoundError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+from sac_ros.command_messages import command_message, command_type
+from sac_ros.controller import ControlStep
+from sac_ros.messages import COMMAND, GOAL, RECORD, STATE
+from sac_ros.own_thread import OwnThread, Reader
+from sac_ros.spec import TaskSpec
+from sac_ros.state_messages import TYPES
+from sac_ros.step_message import step_layout, step_message
+
+ACKNOWLEDGE_TIMEOUT = 500_000_000  # [ns]: a dead robot must not keep the node from ending
+
+
+class LoopTopics:
+    """The subscriptions that a contract needs and no other, its command, and the record."""
+
+    def __init__(self, node: LifecycleNode, spec: TaskSpec, command_topic: str) -> None:
+        """Join the topics; commands go to `command_topic` once the node is active."""
+        self._node = node
+        self._spec = spec
+        self._layout = step_layout(spec)
+        self._command: LifecyclePublisher[object] = node.create_lifecycle_publisher(
+            command_type(spec), command_topic, COMMAND
+        )
+        self._record = node.create_lifecycle_publisher(Float64MultiArray, '~/control_step', RECORD)
+        group = OwnThread()
+        self.reader = Reader(node, group, dict(self._subscribe(group)))
+
+    def send(self, command: np.ndarray, stamp: float) -> None:
+        """Publish a command, stamped `stamp` [s]."""
+        self._command.publish(command_message(self._spec, command, stamp))
+
+    def record(self, step: ControlStep) -> None:
+        """Publish what a tick saw, asked for and sent."""
+        self._record.publish(step_message(step, self._layout))
+
+    def flush(self) -> None:
+        """Wait until the last command has arrived, as far as anybody confirms it."""
+        self._command.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_TIMEOUT))
+
+    def destroy(self) -> None:
+        """Leave the topics.  Nobody may be reading."""
+        self.reader.destroy()
+        for publisher in (self._command, self._record):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _subscribe(self, group: OwnThread) -> Iterator[tuple[Subscription, str]]:
+        """Subscribe to the sources; the one that makes the tick comes last."""
+        # Users may ask for another quality by the parameters `qos_overrides.<topic>...`, but not
+        # for goals, which are heard in every quality.
+        overriding = QoSOverridingOptions.with_default_policies()
+        for source in reversed(self._spec.sources):
+            if source == 'goal':
+                for qos in GOAL:
+                    yield self._subscription(source, group, qos, None), source
+            else:
+                yield self._subscription(source, group, STATE, overriding), source
+
+    def _subscription(
+        self,
+        source: str,
+        group: OwnThread,
+        qos: QoSProfile,
+        overriding: QoSOverridingOptions | None,
+    ) -> Subscription:
+        return self._node.create_subscription(
+            TYPES[self._spec.source_type(source)].message_type,
+            self._spec.topics[source].name,
+            lambda message: None,  # the reader takes the messages
+            qos,
+            callback_group=group,
+            # No warnings of publishers that do not match: of a goal's readers one never does,
+            # and the pre-flight report tells of all others.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=overriding,
+        )

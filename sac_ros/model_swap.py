@@ -1,0 +1,126 @@
+"""ModelSwap: another model takes over while the node runs, or is refused and says why.
+
+`ros2 param set /policy_node model new.onnx` checks the file beside the loop, in a child process
+first, and swaps between two ticks; ~/rollback swaps back at once.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from sac_ros.control_loop import ControlLoop
+from sac_ros.fault import Fault
+from sac_ros.model_gate import load_candidate
+from sac_ros.policy import ModelError, OnnxPolicy
+
+
+class ModelSwap:
+    """Parameter changes of a configured node: its model above all."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        find_loop: Callable[[], ControlLoop | None],
+        tell: Callable[[OnnxPolicy], None],
+    ) -> None:
+        """Serve the parameters of `node`; `tell` announces the model that acts from now on."""
+        self.refusal: Fault | None = None  # why the newest model was refused
+        self._node = node
+        self._find_loop = find_loop
+        self._tell = tell
+        self._path = ''  # of the model that acts
+        self._previous: tuple[str, OnnxPolicy] | None = None  # with its path
+        self._returning: OnnxPolicy | None = None  # has acted before: it needs no check
+        self._candidate: OnnxPolicy | None = None  # checked, and about to take over
+        if hasattr(node, 'add_post_set_parameters_callback'):
+            node.add_on_set_parameters_callback(self._check)
+            node.add_post_set_parameters_callback(self._apply)
+        else:  # Humble
+            node.add_on_set_parameters_callback(self._check_and_apply)
+        node.create_service(Trigger, '~/rollback', self._answer_rollback)
+
+    def begin(self, path: str) -> None:
+        """Begin with the model at `path`: the node is configured anew."""
+        self._path = path
+        self._previous = self.refusal = None
+
+    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Check a change, and the model that it names, without changing anything."""
+        values = {parameter.name: parameter.value for parameter in parameters}
+        loop = self._find_loop()
+        self._candidate = None
+        if loop is not None and 'shadow' in values:
+            reason = "'shadow' is read by configure: deactivate, clean up first"
+            return SetParametersResult(successful=False, reason=reason)
+        if self._returning is not None:
+            self._candidate = self._returning
+        elif loop is not None and 'model' in values:
+            try:
+                self._candidate = load_candidate(
+                    Path(values['model']).expanduser(),
+                    loop.policy,
+                    _recent_observations(loop),
+                    float(self._value('max_action_change', values)),
+                    str(self._value('expected_sha256', values)),
+                )
+            except ModelError as error:
+                self.refusal = Fault(error.code, str(error))
+                self._node.get_logger().error(f'model refused: {self.refusal}')
+                return SetParametersResult(successful=False, reason=str(self.refusal))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, parameters: list[Parameter]) -> None:
+        """Do what an accepted change asks for."""
+        loop, candidate, self._candidate = self._find_loop(), self._candidate, None
+        if loop is None:
+            return
+        for parameter in parameters:
+            if parameter.name == 'speed_scale':
+                loop.set_speed_scale(parameter.value)
+            elif parameter.name == 'ramp_time':
+                loop.set_ramp_time(parameter.value)
+            elif parameter.name == 'model' and candidate is not None:
+                self._take_over(loop, candidate, parameter.value)
+
+    def _check_and_apply(self, parameters: list[Parameter]) -> SetParametersResult:
+        result = self._check(parameters)
+        if result.successful:
+            self._apply(parameters)
+        return result
+
+    def _answer_rollback(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        """Let the model act again that acted before the last change."""
+        loop = self._find_loop()
+        if loop is None or self._previous is None:
+            answer.message = 'there is no earlier model to go back to'
+            return answer
+        path, self._returning = self._previous
+        self._node.set_parameters([Parameter('model', value=path)])
+        self._returning = None
+        answer.success, answer.message = True, f'model {loop.policy.sha256[:12]} acts again'
+        return answer
+
+    def _take_over(self, loop: ControlLoop, policy: OnnxPolicy, path: str) -> None:
+        replaced = loop.swap(policy)
+        self._previous, self._path = (self._path, replaced), path
+        self.refusal = None
+        self._tell(policy)
+        self._node.get_logger().info(
+            f'model {policy.sha256[:12]} has taken over from {replaced.sha256[:12]}'
+        )
+
+    def _value(self, parameter: str, changed: dict[str, str | float]) -> str | float:
+        """Return a parameter, as it is changed together with the model."""
+        value: str | float = changed.get(parameter, self._node.get_parameter(parameter).value)
+        return value
+
+
+def _recent_observations(loop: ControlLoop) -> np.ndarray:
+    """Return the newest observations of a loop, shape (k, observation_size)."""
+    recent = list(loop.recent_observations)
+    return np.array(recent, dtype=np.float32).reshape(len(recent), loop.spec.observation_size)

@@ -1,0 +1,107 @@
+"""Operators: ~/estop, ~/reset and ~/enable, served by a thread that does nothing else.
+
+So an emergency stop is heard at once, also while the node loads a model or answers others.
+"""
+
+import threading
+from collections.abc import Callable
+
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+
+from sac_ros.control_loop import ControlLoop
+from sac_ros.fault import Fault
+from sac_ros.messages import ESTOP
+from sac_ros.own_thread import OwnThread, Reader
+
+LONGEST_WAIT = 1.0  # [s] after which the thread looks whether it is to end
+NOT_CONFIGURED = 'not configured: no command is being sent'
+
+
+class Operators:
+    """What people may say to a running policy, from the birth of the node to its end."""
+
+    def __init__(self, node: LifecycleNode, find_loop: Callable[[], ControlLoop | None]) -> None:
+        """Listen for `node`; `find_loop` returns the loop that is concerned, if there is one."""
+        self.crash: BaseException | None = None  # of the thread: the process must end
+        self._find_loop = find_loop
+        self._logger = node.get_logger()
+        group = OwnThread()
+        subscriptions = {
+            node.create_subscription(
+                Bool, '~/estop', lambda message: None, qos, callback_group=group
+            ): 'estop'
+            for qos in ESTOP
+        }
+        services = [
+            node.create_service(kind, name, answer, callback_group=group)
+            for kind, name, answer in (
+                (Trigger, '~/estop', self._answer_estop),
+                (Trigger, '~/reset', self._answer_reset),
+                (SetBool, '~/enable', self._answer_enable),
+            )
+        ]
+        self._reader = Reader(node, group, subscriptions, services)
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name='operators', daemon=True)
+        self._thread.start()
+
+    def destroy(self) -> None:
+        """End the thread and leave the topics."""
+        self._is_ending.set()
+        self._reader.wake()
+        self._thread.join()
+        self._reader.destroy()
+
+    def _serve(self) -> None:
+        try:
+            while not self._is_ending.is_set():
+                for _, message in self._reader.wait(LONGEST_WAIT):
+                    # False changes nothing: only ~/reset takes an emergency stop back.
+                    if isinstance(message, Bool) and message.data:
+                        self._stop_now('~/estop says true')
+        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
+            self.crash = error
+
+    def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        answer.success, answer.message = self._stop_now('the service ~/estop was called')
+        return answer
+
+    def _stop_now(self, text: str) -> tuple[bool, str]:
+        loop = self._find_loop()
+        if loop is None:
+            return False, NOT_CONFIGURED
+        loop.emergency_stop(text)
+        self._logger.error(f'emergency stop: {text}; ~/reset takes it back')
+        return True, 'stopping; ~/reset takes it back'
+
+    def _answer_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        """Take back a latched fault, and say what still speaks against moving."""
+        loop = self._find_loop()
+        if loop is None:
+            answer.message = 'not configured: there is nothing to reset'
+            return answer
+        loop.reset()
+        fault = loop.find_fault()
+        answer.success = fault is None
+        answer.message = 'reset' if fault is None else f'reset, but still {fault}'
+        self._logger.info(answer.message)
+        return answer
+
+    def _answer_enable(
+        self, request: SetBool.Request, answer: SetBool.Response
+    ) -> SetBool.Response:
+        """Let the policy act, or lead the robot to the stop command until it may again."""
+        loop = self._find_loop()
+        if loop is None:
+            answer.message = NOT_CONFIGURED
+            return answer
+        if request.data:
+            loop.permit('W_DISABLED')
+        else:
+            loop.forbid(Fault('W_DISABLED', 'an operator has called ~/enable with false'))
+        answer.success = True
+        answer.message = 'enabled' if request.data else 'disabled: the stop command is being sent'
+        self._logger.warning(answer.message)
+        return answer

@@ -1,0 +1,274 @@
+"""How a policy node ends, by a signal, a bug, SIGKILL, and that it never begins by itself."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import onnx_model
+
+pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
+from rclpy.lifecycle import TransitionCallbackReturn
+from ros import Peer, policy_status, running, wait_for
+
+from sac_ros.controller import Mode, PolicyController
+
+pytest_plugins = ('policy_nodes',)
+pytestmark = pytest.mark.ros
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (None, r'E_MODEL_PATH: model .*bad.onnx: nothing found; a model file \(.onnx\) is needed'),
+        (b'not an onnx file', r'E_MODEL_PARSE: model .*bad.onnx.*'),
+        (onnx_model(SPEC, metadata={}), r'E_MODEL_META: model .*bad.onnx carries no sac_ros .*'),
+    ],
+)
+def test_a_bad_model_is_told_in_one_line_and_the_node_lives_on(
+    content, reason, tmp_path: Path, peer: Peer, lone_node
+):
+    path = tmp_path / 'bad.onnx'
+    if content is not None:
+        path.write_bytes(content)
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    node = lone_node(model=path)
+    assert node.trigger_configure() is TransitionCallbackReturn.FAILURE
+    assert node.crash is None
+    assert peer.state(LONE_NODE) == 'unconfigured'
+    wait_for(
+        lambda: (
+            (status := policy_status(diagnostics, LONE_NODE))
+            and status.level == DiagnosticStatus.ERROR
+            and re.fullmatch(reason, status.message)
+        ),
+        'the reason in /diagnostics',
+    )
+
+
+def test_without_a_model_the_node_says_which_parameter_it_needs(peer: Peer, lone_node):
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    lone_node(autostart=True)
+    text = "E_MODEL_PATH: parameter 'model' is empty; the path of a model file is needed"
+    wait_for(
+        lambda: (status := policy_status(diagnostics, LONE_NODE)) and status.message == text,
+        'the reason in /diagnostics',
+    )
+
+
+def test_after_an_operator_has_stepped_in_the_node_does_not_start_by_itself(
+    model: Path, peer: Peer, lone_node, lone_arm: Arm
+):
+    lone_node(model=model, autostart=True)
+    wait_for(lambda: peer.state(LONE_NODE) == 'inactive', 'the node configures itself')
+    assert peer.change(LONE_NODE, 'cleanup')
+    lone_arm.send_states()
+    settle()  # five looks of the autostart
+    assert peer.state(LONE_NODE) == 'unconfigured'
+
+
+def test_a_node_that_starts_by_itself_does_so_once(
+    model: Path, peer: Peer, lone_node, lone_arm: Arm
+):
+    lone_arm.send_states()
+    lone_node(model=model, autostart=True)
+    wait_for(lambda: peer.state(LONE_NODE) == 'active', 'the node activates itself')
+    assert peer.change(LONE_NODE, 'deactivate')
+    settle()
+    assert peer.state(LONE_NODE) == 'inactive'
+
+
+def test_a_bug_in_a_transition_is_kept_for_the_process_to_die_of(
+    model: Path, lone_node, lone_arm: Arm, monkeypatch: pytest.MonkeyPatch
+):
+    lone_arm.send_states()
+    node = lone_node(model=model)
+    assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+
+    def broken(self, state, now):
+        raise ZeroDivisionError('a bug in activation')
+
+    monkeypatch.setattr(PolicyController, 'activate', broken)
+    wait_for(lambda: node.trigger_activate() and node.crash is not None, 'the bug')
+    assert isinstance(node.crash, ZeroDivisionError)
+
+
+@pytest.mark.fault('G07', 'stopped, exit 0', '')
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_the_last_command_before_the_end_is_the_stop_command(
+    model: Path, peer: Peer, lone_arm: Arm, number: signal.Signals
+):
+    lone_arm.send_states()
+    with running(*start(model=model, autostart=True)) as node:
+        wait_for(lambda: len(lone_arm.commands) > 20, 'commands')
+        assert node.end(number) == 0
+        wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
+        assert np.abs(np.diff(lone_arm.sent(), axis=0)).max() <= 0.1 + 1e-12
+        assert 'Traceback' not in node.log()
+        # Nor do the others go on believing in a node that has ended.
+        wait_for(lambda: peer.node.count_publishers('/lone/arm/commands') == 0, 'farewell', 5.0)
+
+
+@pytest.mark.fault('G08', 'INACTIVE', '')
+def test_a_node_that_was_killed_and_started_again_waits_for_its_operator(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    lone_arm.send_states()
+    with running(*start(model=model)) as node:
+        assert peer.change(LONE_NODE, 'configure')
+        lone_arm.activate()
+        wait_for(lambda: len(lone_arm.commands) > 20, 'commands')
+        node.process.kill()
+        node.process.wait(30.0)
+    count = len(lone_arm.commands)
+    with running(*start(model=model)) as node:
+        node.wait_for_log('unconfigured: nothing moves until')
+        settle()
+        assert len(lone_arm.commands) <= count + 1  # one may have been under way
+        assert node.end(signal.SIGTERM) == 0
+
+
+BROKEN = """
+import sys
+from sac_ros import control_loop, lifecycle_node
+from sac_ros.policy_node import main
+
+def broken(*arguments):
+    if BROKEN_IS_ARMED():
+        raise ZeroDivisionError('a bug in {place}')
+    return whole(*arguments)
+
+def BROKEN_IS_ARMED():
+    global calls
+    calls += 1
+    return calls > {calls}
+
+calls = 0
+whole = {place}
+{place} = broken
+sys.exit(main())
+"""
+
+
+@pytest.mark.fault('G19', 'stopped, exit 1', 'ZeroDivisionError')
+@pytest.mark.parametrize(
+    ('place', 'calls'),
+    [
+        ('control_loop.PolicyController.decide', 20),  # in the control thread
+        ('lifecycle_node.command_rivals', 10),  # in a timer of the executor
+    ],
+)
+def test_a_bug_outside_the_tick_stops_the_robot_and_ends_the_process_loudly(
+    model: Path, lone_arm: Arm, place: str, calls: int
+):
+    lone_arm.send_states()
+    words = start(model=model, autostart=True)[2:]
+    with running('-c', BROKEN.format(place=place, calls=calls), *words) as node:
+        assert node.process.wait(30.0) == 1
+        assert f'ZeroDivisionError: a bug in {place}' in node.log()
+        wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
+        sent = lone_arm.sent()
+        np.testing.assert_allclose(sent.max(axis=0), [0.9, 0.0], atol=1e-6)
+
+
+SLOW = """
+import sys
+import time
+from sac_ros import lifecycle_node
+from sac_ros.policy_node import main
+
+whole = lifecycle_node.PolicyNode._report
+
+def slow(self):
+    time.sleep(2.5)
+    return whole(self)
+
+lifecycle_node.PolicyNode._report = slow
+sys.exit(main())
+"""
+
+
+@pytest.mark.fault('G01', 'ACTIVE', 'W_EXEC_STARVED')
+def test_a_callback_that_blocks_delays_neither_control_nor_an_emergency_stop(
+    model: Path, lone_arm: Arm
+):
+    lone_arm.send_states()
+    with running('-c', SLOW, *start(model=model, autostart=True)[2:]) as node:
+        node.wait_for_log('W_EXEC_STARVED: services and timers had to wait for')
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+        steps = lone_arm.steps()
+        gaps = np.diff([step.stamp for step in steps])
+        assert np.median(gaps) == pytest.approx(0.02, rel=0.1)
+        assert (gaps > 1.0).sum() == 0  # although the executor sleeps 2.5 s of each 3.5 s
+        assert lone_arm.call('estop').success
+        lone_arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+
+
+HANGING = """
+import sys
+import time
+from sac_ros import control_loop
+from sac_ros.policy_node import main
+
+whole = control_loop.ControlLoop._infer
+calls = 0
+
+def hanging(self, observation):
+    global calls
+    calls += 1
+    if calls == 20:
+        time.sleep(1.0)
+    return whole(self, observation)
+
+control_loop.ControlLoop._infer = hanging
+sys.exit(main())
+"""
+
+
+@pytest.mark.fault('G05', 'SAFE', 'E_TICK_LATE')
+def test_while_a_tick_hangs_the_watchdog_sends_the_stop_command_each_period(
+    model: Path, lone_arm: Arm
+):
+    lone_arm.send_states()
+    with running('-c', HANGING, *start(model=model, autostart=True)[2:]):
+        lone_arm.wait_for_mode(Mode.SAFE, 'E_TICK_LATE')
+        lone_arm.wait_for_mode(Mode.ACTIVE)  # it has come back, and is trusted again
+    steps = lone_arm.steps()
+    late = [step for step in steps if step.fault and step.fault.code == 'E_TICK_LATE']
+    assert len(late) > 20  # a second has 50 periods
+    assert not late[-1].command.any()
+    assert np.abs(np.diff([step.command for step in steps], axis=0)).max() <= 0.1 + 1e-9
+    assert [step.sequence for step in steps] == list(
+        range(steps[0].sequence, steps[0].sequence + len(steps))
+    )
+
+
+def test_a_bug_in_the_tick_is_a_latched_fault_that_diagnostics_tell(model: Path, lone_arm: Arm):
+    code = HANGING.replace('time.sleep(1.0)', "raise ZeroDivisionError('a bug in the tick')")
+    lone_arm.send_states()
+    with running('-c', code, *start(model=model, autostart=True)[2:]) as node:
+        lone_arm.wait_for_mode(Mode.FAULT, 'E_INTERNAL')
+        node.wait_for_log('ZeroDivisionError: a bug in the tick')
+        count = len(lone_arm.records)
+        wait_for(lambda: len(lone_arm.records) > count + 20, 'stop commands go on')
+        assert not lone_arm.newest().command.any()
+        assert lone_arm.call('reset').success
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+
+
+@pytest.mark.fault('G20', 'exit 0', '')
+def test_signals_at_any_moment_of_the_start_end_the_process_cleanly(model: Path):
+    for i in range(8):
+        with running(*start(model=model, autostart=True)) as node:
+            time.sleep(0.15 * i)
+            code = node.end(signal.SIGTERM if i % 2 else signal.SIGINT)
+            # Before Python has reached our code the signal has its default effect.
+            assert code in (0, -signal.SIGTERM, -signal.SIGINT, 130, 1), node.log()
+            if 'unconfigured' in node.log() or 'task' in node.log():
+                assert code == 0
+                assert 'Traceback' not in node.log()

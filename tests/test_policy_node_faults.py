@@ -1,0 +1,332 @@
+"""What a policy node does when its robot, its network or its clock go wrong."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import make_state
+
+pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start, wait_for_values
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from ros import NodeProcess, Peer, policy_status, running, values_of, wait_for
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
+
+from sac_ros.controller import Mode
+from sac_ros.state_messages import state_message
+
+pytest_plugins = ('policy_nodes',)
+pytestmark = pytest.mark.ros
+
+
+@pytest.mark.fault('G13', 'INACTIVE', 'W_WAITING_FOR')
+def test_without_a_robot_the_node_is_not_activated_and_says_what_it_waits_for(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    assert not peer.change(NODE, 'activate')
+    assert peer.state(NODE) == 'inactive'
+    process.wait_for_log('not activated: W_WAITING_FOR: nobody publishes /arm/joint_states')
+
+
+@pytest.mark.fault('A08', 'INACTIVE', 'E_OBS_MISSING_JOINT')
+def test_an_absent_joint_keeps_the_node_inactive_and_is_named_everywhere(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    def without_elbow() -> JointState:
+        return JointState(name=['shoulder', 'gripper'], position=[0.0, 0.0], velocity=[0.0, 0.0])
+
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    arm.send_states(without_elbow)
+    text = "E_OBS_MISSING_JOINT: joint 'elbow' is absent from joint_states: it has 'shoulder', 'gripper'"
+    found = wait_for_values(diagnostics, NODE, 'the code', code='E_OBS_MISSING_JOINT')
+    assert found['message'] == f'inactive: {text}'
+    status = policy_status(diagnostics, NODE)
+    assert status is not None
+    assert status.level == DiagnosticStatus.WARN
+    assert not peer.change(NODE, 'activate')
+    process.wait_for_log(f'not activated: {text}')
+
+
+def test_a_joint_that_vanishes_while_active_ends_in_safe_and_in_the_log(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    names = ['shoulder', 'elbow']
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+
+    def states_of_names() -> JointState:
+        message = arm.joint_states()
+        message.name = list(names)
+        return message
+
+    arm.send_states(states_of_names)
+    arm.activate()
+    names[1] = 'wrist'
+    arm.wait_for_mode(Mode.SAFE, 'E_OBS_MISSING_JOINT')
+    wait_for_values(diagnostics, NODE, 'SAFE', state='safe', code='E_OBS_MISSING_JOINT')
+    status = policy_status(diagnostics, NODE)
+    assert status is not None
+    assert status.level == DiagnosticStatus.ERROR
+    assert int(values_of(status)['count.E_OBS_MISSING_JOINT']) > 1
+    process.wait_for_log("safe: E_OBS_MISSING_JOINT: joint 'elbow' is absent from joint_states")
+    lines = [line for line in process.log().splitlines() if 'safe: E_OBS_MISSING_JOINT' in line]
+    assert len(lines) <= 2  # not fifty a second
+
+
+@pytest.mark.fault('A11', 'SAFE', 'E_OBS_STALE')
+def test_a_lost_state_brings_stop_commands_each_period_until_it_is_back(
+    configured: None, arm: Arm
+):
+    states = arm.send_states()
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    states.stop()
+    arm.wait_for_mode(Mode.SAFE, 'E_OBS_STALE')
+    count = len(arm.records)
+    wait_for(lambda: len(arm.records) > count + 30, 'stop commands go on without a state')
+    safe = arm.steps(count + 15)
+    assert all(step.mode is Mode.SAFE for step in safe)
+    np.testing.assert_array_equal([step.command for step in safe], np.zeros((len(safe), 2)))
+    periods = np.diff([step.stamp for step in safe])
+    assert np.median(periods) == pytest.approx(0.02, rel=0.05)
+    arm.send_states()
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+ROBOT = """
+import time
+import rclpy
+from sensor_msgs.msg import JointState
+
+rclpy.init()
+node = rclpy.create_node('robot')
+publisher = node.create_publisher(JointState, '/lone/joint_states', 1)
+while True:
+    message = JointState(name=['shoulder', 'elbow'], position=[0.1, -0.2], velocity=[0.3, -0.4])
+    message.header.stamp = node.get_clock().now().to_msg()
+    publisher.publish(message)
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.fault('A11', 'SAFE', 'E_OBS_STALE')
+def test_twenty_robots_that_are_killed_are_each_stopped_for_before_another_one_is_followed(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    """In ticks, not in seconds: after the last state, how many commands went on as before?"""
+    with running(*start(model=model, autostart=True)) as node:
+        for kill in range(20):
+            with running('-c', ROBOT) as robot:
+                lone_arm.wait_for_mode(Mode.ACTIVE)
+                count = len(lone_arm.records)
+                enough = count + 3 + kill
+                wait_for(lambda enough=enough: len(lone_arm.records) > enough, 'control')
+                robot.process.kill()
+                lone_arm.wait_for_mode(Mode.SAFE, 'E_OBS_STALE')
+            stopped = lone_arm.steps(count)
+            first = next(i for i, step in enumerate(stopped) if step.mode is Mode.SAFE)
+            assert stopped[first].command[0] < stopped[first - 1].command[0] or kill == 0
+            assert Mode.ACTIVE not in [step.mode for step in stopped[first:]]
+        assert node.process.poll() is None
+
+
+@pytest.mark.fault('A25', 'INACTIVE', 'E_QOS_INCOMPATIBLE')
+def test_a_reader_that_asks_for_more_than_the_robot_offers_is_told_so(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    words = ['-p', 'qos_overrides./lone/joint_states.subscription.reliability:=reliable']
+    publisher = peer.node.create_publisher(
+        JointState,
+        '/lone/joint_states',
+        QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+    )
+    with running(*start(model=model), *words) as node:
+        assert peer.change(LONE_NODE, 'configure')
+        wait_for(lambda: 'E_QOS' in lone_arm.call('preflight').message, 'the report')
+        assert not peer.change(LONE_NODE, 'activate')
+        node.wait_for_log('not activated: E_QOS_INCOMPATIBLE')
+        assert 'reliability BEST_EFFORT offered, RELIABLE requested' in node.log()
+    peer.node.destroy_publisher(publisher)
+
+
+@pytest.mark.fault('A26', 'INACTIVE', 'E_TYPE_INCOMPATIBLE')
+def test_a_topic_of_another_type_is_told_so(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    other = Peer()  # one participant cannot have two types on a topic
+    other.node.create_publisher(Imu, '/arm/joint_states', 1)
+    wait_for(lambda: 'E_TYPE' in arm.call('preflight').message, 'the report')
+    assert not peer.change(NODE, 'activate')
+    process.wait_for_log('not activated: E_TYPE_INCOMPATIBLE')
+    assert 'is sensor_msgs/Imu, sensor_msgs/JointState is needed' in process.log()
+    other.close()
+
+
+@pytest.mark.fault('G18', 'INACTIVE', 'W_NO_SINK')
+def test_commands_that_nobody_would_hear_are_not_begun(model: Path, peer: Peer, lone_arm: Arm):
+    peer.forget(lone_arm.commands)
+    with running(*start(model=model)) as node:
+        lone_arm.send_states()
+        assert peer.change(LONE_NODE, 'configure')
+        wait_for(lambda: 'joint_states from' in lone_arm.call('preflight').message, 'the state')
+        assert not peer.change(LONE_NODE, 'activate')
+        node.wait_for_log('not activated: W_NO_SINK: nobody listens to /lone/arm/commands')
+
+
+@pytest.mark.fault('A27', 'SAFE', 'E_CMD_CONFLICT')
+def test_a_second_commander_is_not_fought_with(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    arm.send_states()
+    rival = peer.node.create_publisher(Float64MultiArray, '/arm/arm/commands', 1)
+    wait_for(lambda: 'E_CMD_CONFLICT' in arm.call('preflight').message, 'the rival is seen')
+    assert not peer.change(NODE, 'activate')
+    process.wait_for_log(
+        'not activated: E_CMD_CONFLICT: /arm/arm/commands is also published by /peer'
+    )
+    peer.node.destroy_publisher(rival)
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    rival = peer.node.create_publisher(Float64MultiArray, '/arm/arm/commands', 1)
+    arm.wait_for_mode(Mode.SAFE, 'E_CMD_CONFLICT')
+    wait_for(lambda: not arm.newest().command.any(), 'the stop command')
+    peer.node.destroy_publisher(rival)
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+@pytest.mark.fault('G14', 'INACTIVE', 'E_CMD_CONFLICT')
+def test_a_second_copy_of_the_node_does_not_start(
+    configured: None, model: Path, peer: Peer, arm: Arm
+):
+    arm.send_states()
+    arm.activate()
+    with running(*start('/arm', model=model, autostart=True)) as twin:
+        twin.wait_for_log('waiting: E_CMD_CONFLICT')
+        assert 'active: the policy controls the robot' not in twin.log()
+        arm.wait_for_mode(Mode.SAFE, 'E_CMD_CONFLICT')  # nor does the first one go on
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+@pytest.mark.fault('A28', 'ACTIVE', '')
+def test_garbage_on_the_wire_neither_kills_nor_moves(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    arm.send_states()
+    arm.activate()
+    publisher = arm.publisher()
+    whole = serialize_message(arm.joint_states())
+    random = np.random.default_rng(0)
+    garbage = [whole[:k] for k in range(4, len(whole), 7)]  # cut
+    garbage += [b'\x00\x01\x00\x00' + random.bytes(200) for _ in range(20)]
+    garbage += [whole[:20] + b'\xff\xff\xff\x7f' + whole[24:]]  # 2^31 - 1 names
+    for data in garbage:
+        publisher.publish(data)
+    count = len(arm.records)
+    wait_for(lambda: len(arm.records) > count + 30, 'control goes on')
+    assert process.process.poll() is None
+    peer.node.destroy_publisher(publisher)
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+@pytest.mark.fault('G06', 'SAFE', '')
+def test_a_node_that_was_frozen_for_two_seconds_stops_first_and_sends_no_burst(
+    configured: None, process: NodeProcess, arm: Arm
+):
+    arm.send_states()
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    process.process.send_signal(signal.SIGSTOP)
+    settle()
+    settle()
+    settle()
+    count = len(arm.records)
+    process.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: len(arm.records) > count + 20, 'commands')
+    steps = arm.steps(count)
+    assert steps[0].mode is Mode.SAFE
+    assert steps[0].fault is not None
+    assert steps[0].fault.code in ('E_TICK_LATE', 'E_OBS_STALE')
+    seconds = steps[19].stamp - steps[0].stamp
+    assert seconds > 19 * 0.02 * 0.5  # twenty periods, not one moment
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+@pytest.mark.fault('G09', 'INACTIVE', 'E_CLOCK_ABSENT')
+def test_simulated_time_that_nobody_tells_is_waited_for_aloud(model: Path, lone_arm: Arm):
+    with running(*start(model=model, autostart=True, use_sim_time=True)) as node:
+        lone_arm.send_states()
+        node.wait_for_log('waiting: E_CLOCK_ABSENT: use_sim_time is true')
+        settle()
+        assert lone_arm.commands == []
+
+
+@pytest.mark.fault('G10', 'SAFE', 'W_CLOCK_JUMP')
+def test_with_simulated_time_the_ticks_follow_the_clock_also_when_it_begins_again(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    clock = peer.node.create_publisher(Clock, '/clock', 10)
+    publisher = lone_arm.publisher()
+
+    def advance(period: int) -> None:
+        now = state_message(SPEC, 'joint_states', make_state(), period * SPEC.dt)
+        clock.publish(Clock(clock=now.header.stamp))
+        publisher.publish(now)
+
+    def tick(period: int) -> None:
+        count = len(lone_arm.records)
+        advance(period)
+        wait_for(lambda: len(lone_arm.records) > count, 'the tick of this period')
+
+    with running(*start(model=model, autostart=True, use_sim_time=True)) as node:
+        period = 0
+
+        def is_active() -> bool:
+            nonlocal period
+            period += 1
+            advance(period)
+            time.sleep(0.02)
+            return 'active: the policy' in node.log()
+
+        wait_for(is_active, 'activation on simulated time')
+        for i in range(1, 101):  # ten times faster than the wall, if the machine can
+            tick(period + i)
+        first, last = lone_arm.steps()[-100], lone_arm.steps()[-1]
+        assert last.sequence - first.sequence == 99
+        assert last.stamp - first.stamp == pytest.approx(99 * 0.02)
+        count = len(lone_arm.records)
+        settle()  # the clock stands still, and so do we
+        assert len(lone_arm.records) <= count + 1
+        for again in range(1, 40):  # a bag that is played again
+            advance(again)
+            time.sleep(0.02)
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+        steps = lone_arm.steps(count)
+        codes = [step.fault.code for step in steps if step.fault]
+        assert 'W_CLOCK_JUMP' in codes
+        jump = next(s for s in steps if s.fault and s.fault.code == 'W_CLOCK_JUMP')
+        assert jump.mode is Mode.SAFE
+        assert steps[-1].mode is Mode.ACTIVE
+        assert node.end(signal.SIGINT) == 0
+        wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
+        assert 'Traceback' not in node.log()
+    for one in (clock, publisher):
+        peer.node.destroy_publisher(one)
+
+
+@pytest.mark.fault('G17', 'ACTIVE', 'W_RT_DENIED')
+def test_without_the_right_to_real_time_the_node_says_so_and_works(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    with running(*start(model=model, autostart=True, realtime_priority=50)) as node:
+        lone_arm.send_states()
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+        if 'W_RT_DENIED' not in node.log():
+            pytest.skip('this user may have real-time priority: nothing is denied')
+        wait_for_values(diagnostics, LONE_NODE, 'the warning', **{'count.W_RT_DENIED': '1'})

@@ -1,0 +1,147 @@
+"""What an operator can do to a policy node: stop, reset, disable, slow down, look only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+
+from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from ros import NodeProcess, Peer, running, wait_for
+from std_msgs.msg import Bool, Float64MultiArray
+
+from sac_ros.controller import Mode
+
+pytest_plugins = ('policy_nodes',)
+pytestmark = pytest.mark.ros
+
+
+def set_double(peer: Peer, node: str, name: str, value: float) -> SetParametersResult:
+    parameter = Parameter(
+        name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    )
+    request = SetParameters.Request(parameters=[parameter])
+    return peer.call(SetParameters, f'{node}/set_parameters', request).results[0]
+
+
+@pytest.mark.parametrize('way', ['service', 'topic'])
+def test_an_emergency_stop_lasts_until_reset(configured: None, peer: Peer, arm: Arm, way: str):
+    arm.send_states()
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    if way == 'service':
+        assert arm.call('estop').success
+    else:
+        estop = peer.node.create_publisher(Bool, f'{NODE}/estop', 1)
+        wait_for(lambda: estop.get_subscription_count() > 0, 'the node listens')
+        estop.publish(Bool(data=True))
+    arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+    wait_for(lambda: not arm.newest().command.any(), 'the stop command')
+    if way == 'topic':
+        estop.publish(Bool(data=False))  # letting go is no reset
+    count = len(arm.records)
+    wait_for(lambda: len(arm.records) > count + 30, 'stop commands go on')
+    stopped = arm.steps(count)
+    assert {step.fault.code for step in stopped if step.fault} == {'E_ESTOP'}
+    assert not any(step.command.any() for step in stopped)
+    assert arm.call('reset').message == 'reset'
+    arm.wait_for_mode(Mode.ACTIVE)
+    changes = np.abs(np.diff([step.command for step in arm.steps()], axis=0))
+    assert changes.max() <= 5.0 * 0.02 + 1e-12  # max_rate * dt, into the stop and out of it
+
+
+def test_an_emergency_stop_forbids_activation_until_reset(configured: None, peer: Peer, arm: Arm):
+    arm.send_states()
+    arm.activate()
+    assert peer.change(NODE, 'deactivate')
+    assert arm.call('estop').success
+    assert not peer.change(NODE, 'activate')
+    assert arm.call('reset').success
+    arm.activate()
+
+
+def test_the_services_say_when_there_is_nothing_to_stop(process: NodeProcess, arm: Arm):
+    for answer in (arm.call('estop'), arm.call('reset'), arm.enable(False), arm.call('preflight')):
+        assert not answer.success
+        assert answer.message.startswith('not configured')
+
+
+def test_disabled_the_robot_is_stopped_and_enabled_the_policy_acts_again(
+    configured: None, arm: Arm
+):
+    arm.send_states()
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    answer = arm.enable(False)
+    assert (answer.success, answer.message) == (True, 'disabled: the stop command is being sent')
+    arm.wait_for_mode(Mode.SAFE, 'W_DISABLED')
+    wait_for(lambda: not arm.newest().command.any(), 'the stop command')
+    assert arm.call('reset').message.startswith('reset, but still W_DISABLED')
+    assert arm.newest().mode is Mode.SAFE  # a reset is no permission
+    assert arm.enable(True).success
+    arm.wait_for_mode(Mode.ACTIVE)
+
+
+def test_the_speed_is_scaled_from_the_next_tick_on(configured: None, peer: Peer, arm: Arm):
+    arm.send_states()
+    arm.activate()
+    wait_for(lambda: arm.commands and arm.sent()[-1][0] > 0.89, 'full speed')
+    assert set_double(peer, NODE, 'speed_scale', 0.5).successful
+    wait_for(lambda: arm.sent()[-1][0] == pytest.approx(0.45), 'half the speed')
+    assert not set_double(peer, NODE, 'speed_scale', 1.5).successful
+    assert not set_double(peer, NODE, 'speed_scale', float('nan')).successful
+    assert set_double(peer, NODE, 'speed_scale', 1.0).successful
+    wait_for(lambda: arm.sent()[-1][0] > 0.89, 'full speed again')
+
+
+def test_a_start_is_ramped_where_nobody_says_otherwise(model: Path, lone_arm: Arm):
+    with running(*start(model=model, autostart=True, ramp_time=2.0)):
+        lone_arm.send_states()
+        wait_for(lambda: len(lone_arm.records) > 110, 'two seconds of commands')
+    steps = lone_arm.steps()
+    acting = [step for step in steps if step.sequence in (10, 50, 100, 105)]
+    # 100 periods of ramp: a tenth, a half, all of 0.9 rad/s
+    assert [step.command[0] for step in acting] == pytest.approx([0.09, 0.45, 0.9, 0.9], abs=1e-6)
+
+
+def test_in_shadow_mode_the_robot_hears_nothing_and_the_operator_everything(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    shadow = peer.listen_to_commands(SPEC, f'{LONE_NODE}/shadow_command')
+    other = peer.node.create_publisher(Float64MultiArray, '/lone/arm/commands', 1)
+    with running(*start(model=model, autostart=True, shadow=True)) as node:
+        lone_arm.send_states()
+        wait_for(lambda: len(shadow) > 30, 'shadow commands beside another controller')
+        node.wait_for_log('shadow mode: no command is sent')
+        assert lone_arm.commands == []
+        assert peer.node.count_publishers('/lone/arm/commands') == 1  # the other one
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+    peer.node.destroy_publisher(other)
+    assert list(shadow[-1].data) == pytest.approx([0.0, 0.0])  # it has stopped for itself too
+    assert max(message.data[0] for message in shadow) == pytest.approx(0.9)
+
+
+def test_shadow_mode_cannot_be_left_under_a_configured_node(configured: None, peer: Peer):
+    parameter = Parameter(
+        name='shadow', value=ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
+    )
+    request = SetParameters.Request(parameters=[parameter])
+    result = peer.call(SetParameters, f'{NODE}/set_parameters', request).results[0]
+    assert not result.successful
+    assert result.reason == "'shadow' is read by configure: deactivate, clean up first"
+
+
+def test_nothing_moves_while_the_operator_only_looks_at_the_preflight_report(
+    configured: None, arm: Arm
+):
+    answer = arm.call('preflight')
+    assert not answer.success
+    assert 'W_WAITING_FOR' in answer.message
+    arm.send_states()
+    wait_for(lambda: arm.call('preflight').success, 'everything is there')
+    assert arm.call('preflight').message.endswith('ready to activate')
+    settle()
+    assert arm.commands == []
