@@ -20,9 +20,13 @@ ARGUMENTS = {  # name -> (default, description)
     'model': (None, 'Path of the model file (.onnx); it carries everything else.'),
     'namespace': ('', 'Namespace of the node and of its topics.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
-    'autostart': ('false', 'Configure at once, activate as soon as the state has come.'),
+    'autostart': ('false', 'Configure at once, activate as soon as nothing speaks against it.'),
+    'shadow': ('false', 'Send the commands to ~/shadow_command only, for people to look at.'),
+    'ramp_time': ('1.0', 'Time [s] in which the policy gains its full say after a start.'),
+    'expected_sha256': ('', 'When given, a model file with any other sha256 is refused.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
+PARAMETERS = {'autostart': bool, 'shadow': bool, 'ramp_time': float, 'expected_sha256': str}
 UNCHANGED = 'Empty: as in the model.'
 # Topics of the contract, by the words that it uses.
 TOPICS = {
@@ -68,8 +72,11 @@ def _start(context: LaunchContext) -> list[LifecycleNode]:
         parameters=[
             {
                 'model': ParameterValue(model, value_type=str),
-                'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
                 'use_sim_time': ParameterValue(use_sim_time, value_type=bool),
+                **{
+                    name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+                    for name, kind in PARAMETERS.items()
+                },
             }
         ],
         remappings=remappings,

@@ -58,6 +58,9 @@ def generate_launch_description() -> LaunchDescription:
     passed_on = ('model', 'namespace', 'use_sim_time', 'autostart', 'log_level')
     policy = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name('robot.launch.py'))),
-        launch_arguments=[(name, LaunchConfiguration(name)) for name in passed_on],
+        launch_arguments=[
+            *((name, LaunchConfiguration(name)) for name in passed_on),
+            ('ramp_time', '0.0'),  # the policy acts as it was trained, from the first period on
+        ],
     )
     return LaunchDescription([*arguments, robot, policy])

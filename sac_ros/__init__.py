@@ -5,15 +5,25 @@
 spec, spec_rules, strict_yaml    the contract of a task (TaskSpec), read and checked
 state, terms, observation        what is measured, and how it becomes the observation
 policy                           OnnxPolicy: the model file and the contract inside it
+model_file, _content, _graph,    what a model file may hold, checked before it is run
+  _operators, _metadata, onnx_fields
+model_check, _trial, _gate       the same in a child process; may it replace the running model?
 action                           ActionMap: rate limit, bounds, stop command
-fault, guard, controller         PolicyController.step(): one control tick, checked and safe
-timing, fault_log                when a period begins; faults counted and told
+fault, guard, changes,           PolicyController.step(): one control tick, checked and safe
+  controller
+timing, fault_log, realtime      when a period begins; faults counted and told
+preflight, ros_graph             what must be true before a robot moves
 messages, *_messages, *_message  state, commands and reports <-> ROS messages
-*_node                           the same as ROS nodes; policy_node is the executable
+measurements                     the newest message of each source, and how old it is
+control_loop, loop_topics,       the tick on its topics, in threads of its own
+  own_thread
+lifecycle_node, parameters,      the ROS node around it: operators, new models, diagnostics
+  operators, model_swap, reports
+policy_node                      the executable
 show                             the contract of a model as a table
 errors, files                    one-line errors; files written whole or not at all
 
-Needs numpy, pydantic, PyYAML and onnxruntime; only the message and node files import rclpy.
+Needs numpy, pydantic, PyYAML, protobuf and onnxruntime; only the message and node files import rclpy.
 Never imports sim_training, torch, gymnasium or pybullet.  Simulation and training import from
 here, so both worlds run the same code.
 """

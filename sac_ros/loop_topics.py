@@ -1,6 +1,7 @@
 """LoopTopics: what a control loop reads from and writes to ROS, and with which quality."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 from rclpy.duration import Duration
@@ -69,7 +70,8 @@ class LoopTopics:
                 for qos in GOAL:
                     yield self._subscription(source, group, qos, None), source
             else:
-                yield self._subscription(source, group, STATE, overriding), source
+                # A copy, because rclpy writes what users ask for into it.
+                yield self._subscription(source, group, copy(STATE), overriding), source
 
     def _subscription(
         self,

@@ -97,13 +97,9 @@ def _clock_check(facts: Facts) -> Check:
 
 def _source_check(spec: TaskSpec, facts: Facts, source: str) -> Check:
     """Somebody publishes what we need, in a way in which we hear it."""
-    name, topic, publishers = (
-        f'{source}: publisher',
-        facts.topics[source],
-        facts.publishers[source],
-    )
+    name, topic = f'{source}: publisher', facts.topics[source]
     needed, interval = spec.source_type(source), facts.intervals.get(source)
-    if publishers:
+    if publishers := facts.publishers[source]:
         rate = '' if interval is None else f', {_hertz(interval)}'
         return _match_check(name, f'{topic} from', needed, publishers, rate)
     if source in facts.arrived and spec.topics[source].timeout == math.inf:

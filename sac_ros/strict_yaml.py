@@ -1,16 +1,47 @@
-"""YAML in which nothing is guessed: no duplicate keys, aliases or tags; errors say line:column."""
+"""YAML in which nothing is guessed: no duplicate keys, aliases, tags or words that YAML 1.1 takes
+for something else than they look like.  Errors say line:column.
+"""
 
+import re
 from pathlib import Path
 
 import yaml
 
 from sac_ros.errors import UserError
+from sac_ros.spec_fields import shown
 
-MAX_BYTES = 1_000_000  # a contract has a few kilobytes
+MAX_BYTES = 100_000  # a contract has a few thousand; PyYAML takes some 2 s for as many commas
+
+# What YAML 1.1 takes a scalar without quotes for, and how it must be written to be meant so.
+# Without this `no` is false, 12:30 is 750, 010 is 8, 1_0 is 10, and a day of the calendar a date.
+_DECIMAL = r'[-+]?(0|[1-9][0-9]*)'
+_PLAIN = {
+    'tag:yaml.org,2002:bool': ('a truth value', '(?i:true|false)'),
+    'tag:yaml.org,2002:int': ('a number in another notation', _DECIMAL),
+    'tag:yaml.org,2002:float': (
+        'a number in another notation',
+        rf'({_DECIMAL}\.|[-+]?\.[0-9])[0-9]*([eE][-+][0-9]+)?|(?i:[-+]?\.inf|\.nan)',
+    ),
+    'tag:yaml.org,2002:timestamp': ('a date', '(?!)'),
+    'tag:yaml.org,2002:merge': ('a merge of two mappings', '(?!)'),
+}
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses aliases (they can grow without bound), tags and duplicate keys."""
+    """SafeLoader that refuses aliases (they can grow without bound), tags, duplicate keys, and
+    scalars that are something else than they look like.
+    """
+
+    def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
+        node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        kind, pattern = _PLAIN.get(node.tag, ('', ''))
+        if kind and not re.fullmatch(pattern, node.value):
+            raise _problem(
+                f'{shown(node.value)} would be taken for {kind}; write true, false or a decimal '
+                'number, or put a text in quotes',
+                node,
+            )
+        return node
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()
@@ -26,7 +57,7 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _problem('a list or mapping cannot be a key', key_node)
             if key_node.value in seen:
-                raise _problem(f'the key {key_node.value!r} is written twice', key_node)
+                raise _problem(f'the key {shown(key_node.value)} is written twice', key_node)
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 

@@ -14,7 +14,7 @@ from sac_ros.state import RobotState
 from sim_training.tasks import task_names
 
 DEFAULT_RATE = 50.0  # [Hz], for an env that does not tell how long its step is
-TIMEOUT_PERIODS = 5  # an observation older than this is not acted on
+TIMEOUT_PERIODS = 2  # an observation older than this is not acted on
 
 Step = tuple[np.ndarray, float, bool, bool, dict[str, object]]
 

@@ -14,21 +14,19 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from sac_ros.command_messages import CommandMessage, command_from_message, command_type
+from sac_ros.measurements import Measurements
 from sac_ros.messages import (
     COMMAND,
     LATCHED,
-    MESSAGE_TYPES,
     RESULTS,
     STATE,
-    Measurements,
     MessageError,
-    StateMessage,
     stamp_of,
-    state_message,
     time_message,
 )
 from sac_ros.run_node import steady_clock
 from sac_ros.state import RobotState
+from sac_ros.state_messages import MESSAGE_TYPES, StateMessage, state_message
 from sim_training.env import make_env
 from sim_training.episode_record import EpisodeRecord, result_to_json
 
@@ -166,14 +164,14 @@ class SimNode(Node):
         """Take a goal that somebody else has published; what is sent comes back to the sender."""
         if stamp_of(message) in self._own_goals:
             return
-        self._goals.update('goal', message, self._stamp())
+        is_new = self._goals.update('goal', message, self._stamp(), time.monotonic())
         state = self._goals.state()
         if 'goal' in state.refused:
             fault = state.refused['goal']
             self.get_logger().warning(f'goal refused: {fault.text}', throttle_duration_sec=1.0)
-        elif state.goal is not None and (
-            self._env.goal is None or not np.array_equal(state.goal, self._env.goal)
-        ):
+        elif is_new and state.goal is not None:
+            if self._env.goal is not None and np.array_equal(state.goal, self._env.goal):
+                return
             self._env.goal = state.goal
             self._publish('goal')  # latched, for a policy that comes later
 

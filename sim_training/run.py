@@ -44,7 +44,7 @@ class RunCommand:
     """Seed of the first episode; the next ones count up."""
 
     real_time_factor: float = 1.0
-    """Simulated seconds in one second; other than 1, the nodes keep simulated time."""
+    """Simulated seconds in one second."""
 
 
 def main(command: RunCommand) -> dict[str, object]:
@@ -134,18 +134,18 @@ def _arguments(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
     """Return the arguments of sim_node and of policy_node."""
     # /clock is a global name: kept in the namespace, it rules over these two nodes only.
     common = ['--ros-args', '-r', f'__ns:={NAMESPACE}', '-r', '/clock:=clock']
-    is_simulated = str(command.real_time_factor != 1.0).lower()
     sim = {
         'task': task,
         'seed': command.seed,
         'episodes': 0,  # it must not end before the last result has been heard
         'real_time_factor': command.real_time_factor,
-        'publish_clock': is_simulated,
+        'publish_clock': 'true',  # a machine that is busy slows the robot down too
     }
     policy = {
         'model': command.model.absolute(),
         'autostart': 'true',
-        'use_sim_time': is_simulated,
+        'use_sim_time': 'true',
+        'ramp_time': 0.0,  # it acts as it was trained, from the first period on
     }
     sim_words = [word for key, value in sim.items() for word in ('-p', f'{key}:={value}')]
     policy_words = [word for key, value in policy.items() for word in ('-p', f'{key}:={value}')]

@@ -80,7 +80,7 @@ def policy_node(computer: Computer, *arguments: str, state: QoSProfile = STATE) 
     """Return a node on the topics of SPEC, in the ways in which the policy node is."""
     node = computer.node('policy_node', *arguments)
     node.create_subscription(JointState, 'joint_states', print, state)
-    for qos in GOAL:
+    for qos in reversed(GOAL):  # the reader that hears everybody comes last
         node.create_subscription(PointStamped, 'goal', print, qos)
     node.create_lifecycle_publisher(Float64MultiArray, COMMANDS, COMMAND)
     return node
