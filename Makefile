@@ -39,6 +39,8 @@ format: setup ## put the code into the format that lint asks for
 	$(BIN)/ruff format .
 
 bench: setup ## measure against peers, side by side (minutes; leave the machine alone meanwhile)
+	$(BIN)/sac-ros bench control
+	$(BIN)/sac-ros bench control --kills 20
 	@for file in $(wildcard benchmarks/*.py); do \
 	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; done
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import NamedTuple, TextIO
 
 from sac_ros.errors import UserError, nearest
 from sim_training.cli_options import UsageError, help_text, read_options
+from sim_training.stop_signals import StopSignals
 
 
 class Entry(NamedTuple):
@@ -35,6 +37,9 @@ COMMANDS = {
     'export': Entry('sim_training.export', 'ExportCommand', 'write a training run as a model'),
     'show': Entry('sac_ros.show', 'ShowCommand', 'print the contract inside a model'),
     'run': Entry('sim_training.run', 'RunCommand', 'run a model over ROS 2 on a simulated robot'),
+    'bench': Entry(
+        'sim_training.bench', 'BenchCommand', 'measure the policy node on this machine'
+    ),
 }
 
 INTRODUCTION = """\
@@ -107,7 +112,7 @@ def _answer(words: list[str], commands: Mapping[str, Entry]) -> tuple[dict[str, 
             f"unknown command '{name}'{nearest(name, commands)}" if name else 'no command given'
         )
         raise UsageError(f'{found}; known: {", ".join(commands)}')
-    module = importlib.import_module(commands[name].module)
+    module = _import(commands[name].module)
     options = getattr(module, commands[name].options)
     prog = f'sac-ros {name}'
     if {'-h', '--help'} & set(rest):
@@ -115,6 +120,21 @@ def _answer(words: list[str], commands: Mapping[str, Entry]) -> tuple[dict[str, 
         return {'help': text}, text
     result = module.main(read_options(options, prog, rest))
     return result, _describe(module, result)
+
+
+def _import(name: str) -> ModuleType:
+    """Import a command, for seconds if it needs torch.
+
+    A Ctrl-C meanwhile is asked for afterwards: as an exception it could end up in a place of the
+    import where Python only says that it was ignored.
+    """
+    with StopSignals() as signals:
+        module = importlib.import_module(name)
+    if signals.received == signal.SIGINT:
+        raise KeyboardInterrupt
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
+    return module
 
 
 def _overview(commands: Mapping[str, Entry]) -> str:
@@ -178,7 +198,8 @@ def _take_stdout() -> TextIO:
     Done with file descriptors, because C libraries (pybullet) and child processes print too.
     """
     sys.stdout.flush()
-    output = os.fdopen(os.dup(1), 'w', encoding=sys.stdout.encoding)
+    # A path may hold bytes that are no text: shown as \\udcff, they cost nobody the result.
+    output = os.fdopen(os.dup(1), 'w', encoding=sys.stdout.encoding, errors='backslashreplace')
     os.dup2(2, 1)
     return output
 

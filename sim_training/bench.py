@@ -1,0 +1,127 @@
+"""`sac-ros bench`: what the parts of sac_ros cost, measured beside others on this machine."""
+
+import os
+import platform
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from sac_ros.errors import UserError
+from sac_ros.files import check_writable
+from sac_ros.run_node import missing_ros
+from sac_ros.spec_rules import MAX_CONTROL_RATE
+
+LONGEST = 7 * 24 * 60.0  # [minutes]
+
+
+@dataclass(frozen=True)
+class BenchCommand:
+    """Measure the policy node over real ROS 2 topics, in a ROS domain of its own.
+
+    Without --kills and --soak: the time from a state to its command, beside a bare rclpy echo
+    node.  The figures of a machine that does other things meanwhile are worth nothing.
+    """
+
+    what: Literal['control']
+    """What to measure: control, the policy node."""
+
+    rates: tuple[float, ...] = (50.0, 200.0, 500.0)
+    """Latency: control rates [Hz]."""
+
+    seconds: float = 20.0
+    """Latency: length of a round [s]."""
+
+    rounds: int = 5
+    """Latency: rounds of each node at each rate; they alternate."""
+
+    kills: int = 0
+    """Instead, kill the robot's process so many times: how soon is the stop command there?"""
+
+    soak: float = 0.0
+    """Instead, run so many minutes at 50 Hz: missed periods, bad commands, growth of memory."""
+
+    hog: bool = False
+    """With --soak: beside a process that keeps one core busy."""
+
+    out: Path | None = None
+    """With --soak: the CSV file to write a row to every 10 seconds."""
+
+
+def main(command: BenchCommand) -> dict[str, object]:
+    """Measure as `command` says; returns the figures."""
+    _check_options(command)
+    try:
+        from sim_training.bench_node import middleware  # is ROS there?  Ask before all else.
+    except ModuleNotFoundError as error:
+        hint = missing_ros(error)
+        if hint is None:
+            raise
+        raise UserError(hint) from error
+    machine = {
+        'cores': os.cpu_count(),
+        'load_before': os.getloadavg()[0],
+        'python': platform.python_version(),
+        'middleware': middleware(),
+    }
+    if command.kills:
+        from sim_training import bench_stop
+
+        return {'measurement': 'stop', **machine, **bench_stop.main(command.kills)}
+    if command.soak:
+        from sim_training import bench_soak
+
+        return {'measurement': 'soak', **machine, **bench_soak.main(command)}
+    from sim_training import bench_control
+
+    return {'measurement': 'latency', **machine, **bench_control.main(command)}
+
+
+def describe(result: dict[str, object]) -> str:
+    """Return the figures for a terminal."""
+    from sim_training import bench_control, bench_soak, bench_stop
+
+    texts = {
+        'latency': bench_control.describe,
+        'stop': bench_stop.describe,
+        'soak': bench_soak.describe,
+    }
+    return texts[str(result['measurement'])](result)
+
+
+def _check_options(command: BenchCommand) -> None:
+    if not command.rates:
+        raise UserError('--rates is empty; one rate or more is needed')
+    for rate in command.rates:
+        _check_range('--rates', rate, 1.0, MAX_CONTROL_RATE, ' Hz')
+    _check_range('--seconds', command.seconds, 0.5, 3600.0, ' s')
+    _check_range('--rounds', command.rounds, 1, 1000)
+    if command.kills != 0:
+        _check_range('--kills', command.kills, 1, 100_000)
+    if command.soak != 0.0:
+        _check_range('--soak', command.soak, 0.01, LONGEST, ' minutes')
+    _check_together(command)
+    if command.out is not None:
+        check_writable(command.out)
+
+
+def _check_range(flag: str, value: float, least: float, most: float, unit: str = '') -> None:
+    if not least <= value <= most:  # true for NaN too
+        raise UserError(f'{flag} is {value:g}; {least:g} to {most:g}{unit} is needed')
+
+
+def _check_together(command: BenchCommand) -> None:
+    """Refuse an option that would have no effect beside the others."""
+    if command.kills and command.soak:
+        raise UserError('--kills and --soak are two measurements; give one of them')
+    if not command.soak and (command.hog or command.out is not None):
+        raise UserError(
+            f'{"--hog" if command.hog else "--out"} goes with --soak, which is missing'
+        )
+    if not command.kills and not command.soak:
+        return
+    for field in fields(command):
+        if field.name in ('rates', 'seconds', 'rounds') and (
+            getattr(command, field.name) != field.default
+        ):
+            other = '--kills' if command.kills else '--soak'
+            raise UserError(f'--{field.name} is for the latency and does not go with {other}')
