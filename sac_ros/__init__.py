@@ -7,7 +7,7 @@ state, terms, observation        what is measured, and how it becomes the observ
 policy                           OnnxPolicy: the model file and the contract inside it
 model_file, _content, _graph,    what a model file may hold, checked before it is run
   _operators, _metadata, onnx_fields
-model_check, _trial, _gate       the same in a child process; may it replace the running model?
+model_check, _trial, _gate       the same in a child process; may it replace the running one?
 action                           ActionMap: rate limit, bounds, stop command
 fault, guard, changes,           PolicyController.step(): one control tick, checked and safe
   controller
@@ -23,7 +23,7 @@ policy_node                      the executable
 show                             the contract of a model as a table
 errors, files                    one-line errors; files written whole or not at all
 
-Needs numpy, pydantic, PyYAML, protobuf and onnxruntime; only the message and node files import rclpy.
+Needs numpy, pydantic, PyYAML, protobuf and onnxruntime; only message and node files import rclpy.
 Never imports sim_training, torch, gymnasium or pybullet.  Simulation and training import from
 here, so both worlds run the same code.
 """

@@ -179,7 +179,7 @@ class ControlLoop:
                 if self._is_ticking:
                     now = self._now()
                     pace_time = self._pace_time(now)
-                    if pace_time >= self._schedule.deadline:
+                    if self._schedule.is_overdue(pace_time):
                         self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
         except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
             self.crash = error
@@ -233,12 +233,15 @@ class ControlLoop:
 
     def _watch(self) -> None:
         """Send the stop command on time when a tick does not end.  This is the watchdog thread."""
-        while not self._is_ending.wait(self.spec.dt):
-            if self._has_simulated_time:
-                continue  # it may stand still for as long as it likes
+        rest = self.spec.dt
+        while not self._is_ending.wait(rest):
             with self._lock:
                 now = time.monotonic()
-                if not self._watchdog.is_needed(now) or not self._is_ticking:
+                # Simulated time may stand still for as long as it likes.
+                is_watching = self._is_ticking and not self._has_simulated_time
+                is_needed = is_watching and self._watchdog.is_needed(now)
+                rest = self._watchdog.rest(now) if is_watching else self.spec.dt
+                if not is_needed:
                     continue
                 step = self.controller.overrun(now)
                 stamp = self._now()

@@ -151,8 +151,6 @@ class PolicyController:
 
     def think(self, state: RobotState, now: float) -> Thought:
         """Ask the guard, then the policy.  An error in them is a fault, not an end."""
-        if self.mode is Mode.INACTIVE:
-            raise RuntimeError('a tick needs an active controller; call activate() first')
         observation = action = None
         try:
             fault = (
@@ -173,6 +171,8 @@ class PolicyController:
 
     def decide(self, thought: Thought, now: float) -> ControlStep:
         """Return the command that follows from a thought, and remember it as sent."""
+        if self.mode is Mode.INACTIVE:
+            raise RuntimeError('a tick needs an active controller; call activate() first')
         fault = self._standing_fault() or thought.fault
         self._latch(thought.fault)
         if self._is_overrun:  # the stop command has been sent in place of this one

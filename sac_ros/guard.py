@@ -23,26 +23,55 @@ class Guard:
     def __init__(self, spec: TaskSpec) -> None:
         """Prepare the sizes and limits of `spec`."""
         self._spec = spec
+        self._sizes = spec.measured
+        self._needed = {
+            source: [name for name in SOURCES[source] if name in spec.measured]
+            for source in spec.sources
+        }
         self._timeouts = {source: spec.topics[source].timeout or 0.0 for source in spec.sources}
         self._limits = {
             name: (np.asarray(limits.lower), np.asarray(limits.upper))
             for name, limits in spec.limits.items()
         }
+        whole = (np.asarray(-LARGEST), np.asarray(LARGEST))
+        self._bounds = {name: self._limits.get(name, whole) for name in spec.measured}
 
     def find_fault(self, state: RobotState, now: float) -> Fault | None:
         """Return why `state` must not be acted on at time `now` [s], or None."""
-        for source in self._spec.sources:
-            fault = self._find_source_fault(source, state, now)
+        for source, needed in self._needed.items():
+            if self._is_fit(source, needed, state, now):
+                continue
+            fault = self._find_source_fault(source, needed, state, now)
             if fault is not None:
                 return fault
         return None
 
-    def _find_source_fault(self, source: str, state: RobotState, now: float) -> Fault | None:
+    def _is_fit(self, source: str, needed: list[str], state: RobotState, now: float) -> bool:
+        """Tell quickly whether there is nothing to look for; when in doubt, there is.
+
+        A comparison with NaN is false, so what lies within bounds is finite too.
+        """
+        if source in state.refused or source not in state.stamps:
+            return False
+        age = now - state.stamps[source]
+        if not (-FUTURE_TOLERANCE <= age <= self._timeouts[source] and math.isfinite(age)):
+            return False
+        for name in needed:
+            value = getattr(state, name)
+            if value is None or value.shape != (self._sizes[name],) or name in QUATERNIONS:
+                return False
+            lower, upper = self._bounds[name]
+            if not ((value >= lower) & (value <= upper)).all():
+                return False
+        return True
+
+    def _find_source_fault(
+        self, source: str, needed: list[str], state: RobotState, now: float
+    ) -> Fault | None:
         if source in state.refused:
             return state.refused[source]
         if source not in state.stamps:
             return Fault('E_OBS_MISSING', f'no message on {source} yet')
-        needed = [name for name in SOURCES[source] if name in self._spec.measured]
         for name in needed:
             fault = self._find_value_fault(source, name, getattr(state, name))
             if fault is not None:
@@ -57,7 +86,7 @@ class Guard:
         return None
 
     def _find_value_fault(self, source: str, name: str, value: np.ndarray | None) -> Fault | None:
-        size = self._spec.measured[name]
+        size = self._sizes[name]
         if value is None:
             return Fault('E_OBS_MISSING_FIELD', f'{source} brings no {name}')
         if value.shape != (size,):

@@ -47,8 +47,9 @@ class LoopTopics:
         self._command.publish(command_message(self._spec, command, stamp))
 
     def record(self, step: ControlStep) -> None:
-        """Publish what a tick saw, asked for and sent."""
-        self._record.publish(step_message(step, self._layout))
+        """Publish what a tick saw, asked for and sent, when somebody listens."""
+        if self._record.get_subscription_count() > 0:
+            self._record.publish(step_message(step, self._layout))
 
     def flush(self) -> None:
         """Wait until the last command has arrived, as far as anybody confirms it."""

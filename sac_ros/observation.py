@@ -17,12 +17,11 @@ def observe(spec: TaskSpec, state: RobotState, previous: np.ndarray) -> np.ndarr
     `previous` is the command of the last period, shape (action_size,).
     """
     parts = []
-    for term in spec.observation:
-        value = TERMS[term.term].value(state, previous)
-        size = spec.term_size(term)
+    for name, size in spec.term_sizes.items():
+        value = TERMS[name].value(state, previous)
         if value is None or value.shape != (size,):
             found = 'nothing' if value is None else f'shape {value.shape}'
-            raise ObservationError(f"term '{term.term}' needs shape ({size},), found {found}")
+            raise ObservationError(f"term '{name}' needs shape ({size},), found {found}")
         parts.append(value)
     return np.concatenate(parts, dtype=np.float32)
 
@@ -33,8 +32,7 @@ def split_observation(spec: TaskSpec, observation: np.ndarray) -> dict[str, np.n
     The last axis of `observation` is the vector; leading axes (a batch) are kept.
     """
     terms, start = {}, 0
-    for term in spec.observation:
-        size = spec.term_size(term)
-        terms[term.term] = observation[..., start : start + size]
+    for name, size in spec.term_sizes.items():
+        terms[name] = observation[..., start : start + size]
         start += size
     return terms

@@ -165,9 +165,14 @@ class TaskSpec(_Part):
         return (term.size or 0) if size == 'declared' else size
 
     @cached_property
+    def term_sizes(self) -> dict[str, int]:
+        """Return the terms of the observation, in order, and their numbers of elements."""
+        return {term.term: self.term_size(term) for term in self.observation}
+
+    @cached_property
     def observation_size(self) -> int:
         """Return the number of elements of the observation."""
-        return sum(self.term_size(term) for term in self.observation)
+        return sum(self.term_sizes.values())
 
     @cached_property
     def measured(self) -> dict[str, int]:

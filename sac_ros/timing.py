@@ -10,8 +10,8 @@ LONGEST_INTERVAL = 3.0  # [periods]: one pause must not spoil the mean interval 
 MATCH = 0.1  # [periods] by which the interval between states may differ from the period
 WINDOW = 1000  # samples behind a percentile: 20 s at 50 Hz
 SMOOTHING = 0.1  # of the measured interval between states
-PATIENCE = 1.75  # [periods] that the watchdog waits for a tick; it looks once in a period
-LONGEST_SLEEP = 1.5  # [periods] between two of its looks; after more, it has slept itself
+PATIENCE = 2.0  # [periods] that the watchdog waits for a tick
+LONGEST_SLEEP = 0.5  # [periods] by which its look may be late; after more, it has slept itself
 
 
 class TickSchedule:
@@ -51,8 +51,11 @@ class TickSchedule:
 
     def is_due(self, now: float) -> bool:
         """Tell whether the state that arrives now is the nearest to the due time."""
-        turned_back = now < self._due - 2.0 * self._dt  # a simulation that began again
-        return turned_back or now >= self._due - 0.5 * min(self._interval, self._dt)
+        return now >= self._due - 0.5 * min(self._interval, self._dt) or self._turned_back(now)
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether the tick must go without a new state."""
+        return now >= self.deadline or self._turned_back(now)
 
     def tick_with_state(self, now: float) -> float:
         """Note a tick that a state started; return how late it was [s]."""
@@ -72,6 +75,10 @@ class TickSchedule:
         self._advance(now, late, late if self._has_new_state and is_periodic else 0.0)
         return late
 
+    def _turned_back(self, now: float) -> bool:
+        """Tell whether time has begun again, as in a simulation that was started anew."""
+        return now < self._due - 2.0 * self._dt
+
     def _advance(self, now: float, late: float, shift: float) -> None:
         self._has_new_state = False
         if abs(late) <= 0.5 * self._dt:
@@ -84,13 +91,13 @@ class Watchdog:
     """Decides when the stop command must be sent in place of a tick that does not end."""
 
     def __init__(self, dt: float) -> None:
-        """Watch over the period `dt` [s]; somebody calls `is_needed` once in each."""
+        """Watch over the period `dt` [s]."""
         self._dt = dt
         self.start(0.0)
 
     def start(self, now: float) -> None:
         """Begin to watch: the first command is a period away."""
-        self._sent_at = self._looked_at = now
+        self._sent_at = self._next_look = now
         self._is_acting = False
 
     def tick_ended(self, now: float) -> None:
@@ -98,14 +105,19 @@ class Watchdog:
         self._sent_at = now
         self._is_acting = False
 
+    def rest(self, now: float) -> float:
+        """Return how long the watchdog may sleep before its next look [s]."""
+        patience = 1.0 if self._is_acting else PATIENCE
+        self._next_look = max(now, self._sent_at + patience * self._dt)
+        return self._next_look - now
+
     def is_needed(self, now: float) -> bool:
         """Tell whether to send the stop command now; if so, it counts as sent."""
-        was_asleep = now - self._looked_at > LONGEST_SLEEP * self._dt
-        self._looked_at = now
-        if was_asleep:
-            return False  # the whole process was: the tick comes next, and sees for itself
-        patience = 0.9 if self._is_acting else PATIENCE
-        if now - self._sent_at < patience * self._dt:
+        if now - self._next_look > LONGEST_SLEEP * self._dt:
+            self._next_look = now
+            return False  # the whole process has slept: the tick comes next, and sees for itself
+        patience = 1.0 if self._is_acting else PATIENCE
+        if now - self._sent_at < (patience - 0.01) * self._dt:
             return False
         self._is_acting = True
         self._sent_at = now

@@ -164,7 +164,7 @@ class Arm:
     def call(self, name: str) -> Trigger.Response:
         return self.peer.call(Trigger, f'{self.node}/{name}', Trigger.Request())
 
-    def enable(self, data: bool) -> SetBool.Response:  # noqa: FBT001 (as the service has it)
+    def enable(self, data: bool) -> SetBool.Response:
         return self.peer.call(SetBool, f'{self.node}/enable', SetBool.Request(data=data))
 
     def close(self) -> None:

@@ -201,6 +201,7 @@ def test_a_callback_that_blocks_delays_neither_control_nor_an_emergency_stop(
     with running('-c', SLOW, *start(model=model, autostart=True)[2:]) as node:
         node.wait_for_log('W_EXEC_STARVED: services and timers had to wait for')
         lone_arm.wait_for_mode(Mode.ACTIVE)
+        wait_for(lambda: len(lone_arm.records) > 250, 'five seconds of control')
         steps = lone_arm.steps()
         gaps = np.diff([step.stamp for step in steps])
         assert np.median(gaps) == pytest.approx(0.02, rel=0.1)

@@ -44,7 +44,10 @@ def test_an_absent_joint_keeps_the_node_inactive_and_is_named_everywhere(
 
     diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
     arm.send_states(without_elbow)
-    text = "E_OBS_MISSING_JOINT: joint 'elbow' is absent from joint_states: it has 'shoulder', 'gripper'"
+    text = (
+        "E_OBS_MISSING_JOINT: joint 'elbow' is absent from joint_states: "
+        "it has 'shoulder', 'gripper'"
+    )
     found = wait_for_values(diagnostics, NODE, 'the code', code='E_OBS_MISSING_JOINT')
     assert found['message'] == f'inactive: {text}'
     status = policy_status(diagnostics, NODE)

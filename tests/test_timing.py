@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from sac_ros.timing import Samples, TickSchedule, TickStatistics
+from sac_ros.timing import Samples, TickSchedule, TickStatistics, Watchdog
 
 DT = 0.02
 
@@ -148,3 +148,29 @@ def test_statistics_are_in_milliseconds_and_a_pause_is_no_period():
         'stamp_latency_ms.p99': 1.2,
         'stamp_latency_ms.max': 1.2,
     }
+
+
+def test_the_watchdog_acts_after_two_periods_and_then_once_in_each():
+    watchdog = Watchdog(0.02)
+    watchdog.start(0.0)
+    watchdog.tick_ended(0.02)
+    assert watchdog.rest(0.02) == pytest.approx(0.04)
+    looks = [0.06, 0.08, 0.1]
+    acted = []
+    for now in looks:
+        acted.append(watchdog.is_needed(now))
+        assert watchdog.rest(now) == pytest.approx(0.02)
+    assert acted == [True] * 3
+    watchdog.tick_ended(0.105)
+    assert not watchdog.is_needed(0.12)
+    assert watchdog.rest(0.12) == pytest.approx(0.025)
+
+
+def test_a_watchdog_that_has_slept_itself_lets_the_tick_go_first():
+    watchdog = Watchdog(0.02)
+    watchdog.start(0.0)
+    watchdog.tick_ended(0.02)
+    watchdog.rest(0.02)
+    assert not watchdog.is_needed(2.0)  # the computer was frozen
+    watchdog.rest(2.0)
+    assert watchdog.is_needed(2.005)  # the tick has had its chance
