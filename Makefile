@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format faults bench clean
 
 help: ## list what you can type
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: setup ## check style, format and types
 format: setup ## put the code into the format that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: setup ## write docs/faults.md anew from the markers of the tests
+	$(BIN)/python tests/fault_table.py
 
 bench: setup ## measure against peers, side by side (minutes; leave the machine alone meanwhile)
 	$(BIN)/sac-ros bench control

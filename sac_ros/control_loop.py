@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
 from sac_ros.controller import ControlStep, Mode, PolicyController
@@ -70,6 +72,11 @@ class ControlLoop:
         self._lock = threading.Lock()
         self._is_ticking = False
         self._is_ending = threading.Event()
+        self._has_turned_back = threading.Event()  # simulated time, as when a bag is played again
+        self._turn = self._clock.create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=lambda jump: self._has_turned_back.set(),
+        )
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in ((self._serve, 'control'), (self._watch, 'watchdog'))
@@ -139,6 +146,7 @@ class ControlLoop:
             now = self._pace_time(self._now())
             self.statistics.restart()
             self._schedule.start(now)
+            self._has_turned_back.clear()
             self._watchdog.start(time.monotonic())
             self._is_ticking = True
         self._topics.reader.wake()
@@ -168,6 +176,7 @@ class ControlLoop:
         for thread in self._threads:
             thread.join()
         self._topics.destroy()
+        self._turn.unregister()
 
     def _serve(self) -> None:
         """Take what arrives, and tick.  This is the control thread."""
@@ -179,7 +188,8 @@ class ControlLoop:
                 if self._is_ticking:
                     now = self._now()
                     pace_time = self._pace_time(now)
-                    if self._schedule.is_overdue(pace_time):
+                    if pace_time >= self._schedule.deadline or self._has_turned_back.is_set():
+                        self._has_turned_back.clear()
                         self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
         except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
             self.crash = error

@@ -51,11 +51,8 @@ class TickSchedule:
 
     def is_due(self, now: float) -> bool:
         """Tell whether the state that arrives now is the nearest to the due time."""
-        return now >= self._due - 0.5 * min(self._interval, self._dt) or self._turned_back(now)
-
-    def is_overdue(self, now: float) -> bool:
-        """Tell whether the tick must go without a new state."""
-        return now >= self.deadline or self._turned_back(now)
+        turned_back = now < self._due - 2.0 * self._dt  # a simulation that began again
+        return turned_back or now >= self._due - 0.5 * min(self._interval, self._dt)
 
     def tick_with_state(self, now: float) -> float:
         """Note a tick that a state started; return how late it was [s]."""
@@ -74,10 +71,6 @@ class TickSchedule:
         is_periodic = abs(self._interval - self._dt) < MATCH * self._dt
         self._advance(now, late, late if self._has_new_state and is_periodic else 0.0)
         return late
-
-    def _turned_back(self, now: float) -> bool:
-        """Tell whether time has begun again, as in a simulation that was started anew."""
-        return now < self._due - 2.0 * self._dt
 
     def _advance(self, now: float, late: float, shift: float) -> None:
         self._has_new_state = False

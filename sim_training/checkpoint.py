@@ -1,14 +1,18 @@
 """The files of a training run that hold numbers: its whole state, and its best actor.  No pickle.
 
-One safetensors file each: arrays by name, and JSON of the facts in its metadata.  A checkpoint
-replaces the one before in one step, which stays beside it as the previous generation.
+One safetensors file each: arrays by name, and in its metadata JSON of the facts and the sha256 of
+all that.  A checkpoint replaces the one before in one step, which stays beside it as the previous
+generation: it is what counts when a disk has changed a bit of the newest one.
 """
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,8 +29,10 @@ from sim_training.train_command import TrainCommand
 
 CURRENT = 'checkpoint.safetensors'
 PREVIOUS = 'checkpoint.previous.safetensors'
+NEXT = 'checkpoint.next.safetensors'  # on the way to become the current one
 BEST = 'best.safetensors'
 FACTS_KEY = 'sac_ros.checkpoint'
+SHA256_KEY = 'sac_ros.sha256'  # JSON: of the facts, by FACTS_KEY, and of each array, by its name
 
 # They only bound what the guard believes: the weights know nothing of them.
 FREE_KEYS = ('limits',)
@@ -61,21 +67,21 @@ class Facts:
     episode_length: int  # steps taken in it; they are the newest transitions of the replay
     replay_cursor: int
     generator: str  # JSON of the state of numpy's generator
-    schema: int = 2
+    versions: dict[str, str | None]  # of the libraries that it was trained with
+    schema: Literal[3] = 3
 
 
 def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
     """Write the newest generation and keep the one before it.  Raises UserError."""
-    data = _to_bytes(arrays, facts)
+    write_atomic(folder / NEXT, _to_bytes(arrays, facts))  # where a full disk stops it
     if (folder / CURRENT).exists():
         _keep_previous(folder)
-    write_atomic(folder / CURRENT, data)
+    _rename(folder / NEXT, folder / CURRENT)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], Facts, str | None]:
     """Return arrays, facts and, if the previous generation had to do, why.  Raises UserError."""
-    if not has_checkpoint(folder):
-        raise UserError(f'no checkpoint in {folder}: {CURRENT} is missing')
+    check_has_checkpoint(folder)
     try:
         return *_read(folder / CURRENT), None
     except UserError as error:
@@ -84,9 +90,23 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], Facts, str | N
         return *_read(folder / PREVIOUS), f'{error}; going on from {PREVIOUS}'
 
 
+def go_back(folder: Path) -> None:
+    """Put the previous generation in the place of the current one, which cannot be used.
+
+    Otherwise the next checkpoint would keep the bad one as its previous generation.
+    """
+    _rename(folder / PREVIOUS, folder / CURRENT)
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Tell whether a run was saved in the folder."""
     return any((folder / name).exists() for name in (CURRENT, PREVIOUS))
+
+
+def check_has_checkpoint(folder: Path) -> None:
+    """Raise UserError unless a run was saved in the folder."""
+    if not has_checkpoint(folder):
+        raise UserError(f'no checkpoint in {folder}: {CURRENT} is missing')
 
 
 def write_best(folder: Path, arrays: Arrays, facts: Facts) -> None:
@@ -138,9 +158,27 @@ def _keep_previous(folder: Path) -> None:
         raise UserError(f'cannot write {folder / PREVIOUS}: {error.strerror}') from error
 
 
+def _rename(old: Path, new: Path) -> None:
+    try:
+        os.replace(old, new)
+    except OSError as error:
+        raise UserError(f'cannot write {new}: {error.strerror}') from error
+
+
 def _to_bytes(arrays: Arrays, facts: Facts) -> bytes:
-    metadata = {FACTS_KEY: TypeAdapter(Facts).dump_json(facts).decode()}
-    return save({name: np.asarray(a, order='C') for name, a in arrays.items()}, metadata)
+    text = TypeAdapter(Facts).dump_json(facts).decode()
+    whole = {name: np.asarray(array, order='C') for name, array in arrays.items()}
+    return save(whole, {FACTS_KEY: text, SHA256_KEY: json.dumps(_digests(whole, text))})
+
+
+def _digests(arrays: Arrays, facts: str) -> dict[str, str]:
+    """Return the sha256 of the facts, and of each array with its type and shape."""
+    digests = {FACTS_KEY: hashlib.sha256(facts.encode()).hexdigest()}
+    for name, array in arrays.items():
+        digest = hashlib.sha256(f'{array.dtype.str} {array.shape}'.encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+        digests[name] = digest.hexdigest()
+    return digests
 
 
 def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
@@ -156,15 +194,26 @@ def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
         raise UserError(f'{path} is cut or damaged: {error}') from error
     if FACTS_KEY not in metadata:
         raise UserError(f"{path} is no checkpoint of ours: it has no '{FACTS_KEY}'")
+    if SHA256_KEY not in metadata:
+        raise UserError(f"{path} is of an older version, without '{SHA256_KEY}': train again")
+    _check_digests(path, _digests(arrays, metadata[FACTS_KEY]), metadata[SHA256_KEY], prefix)
     try:
         return arrays, TypeAdapter(Facts).validate_json(metadata[FACTS_KEY])
     except ValidationError as error:
         first = error.errors()[0]
         where = '.'.join(map(str, first['loc']))
-        if (where, first['type']) == ('contract', 'missing'):
-            raise UserError(
-                f'{path} is of an older version, which did not store the contract: train again'
-            ) from error
         raise UserError(
             f'{path}: {FACTS_KEY} is not understood: {where}: {first["msg"]}'
         ) from error
+
+
+def _check_digests(path: Path, found: dict[str, str], text: str, prefix: str) -> None:
+    """Raise UserError unless facts and arrays are those that were written, and all of them."""
+    try:
+        stored = TypeAdapter(dict[str, str]).validate_json(text)
+    except ValidationError as error:
+        raise UserError(f'{path} is damaged: {SHA256_KEY} cannot be read') from error
+    needed = {n: d for n, d in stored.items() if n == FACTS_KEY or n.startswith(prefix)}
+    for name in sorted(needed.keys() | found.keys()):
+        if needed.get(name) != found.get(name):
+            raise UserError(f"{path} is damaged: '{name}' is not what was written (sha256)")

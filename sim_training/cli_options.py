@@ -103,6 +103,8 @@ _SHORTER = {
     r"^invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*?),?\).$": (
         r"\2: '\1' is unknown; known: \3"
     ),
+    # An option that may be left out: only what is wrong with a value for it.
+    r"no type matching {None}\|.* - <class '\w+'>: ": '',
     r"^Missing value for argument '(.*)'. Expected .*$": r'\1: a value is needed, found nothing',
 }
 

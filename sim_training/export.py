@@ -55,13 +55,16 @@ class ExportCommand:
     episodes: int = 20
     """Episodes by which the file is scored; the scores are written into it."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name."""
+        if self.out.suffix != '.onnx':
+            raise UserError(f'--out {self.out} must end in .onnx')
+        if self.episodes < 1:
+            raise UserError(f'--episodes is {self.episodes}; 1 or more is needed')
+
 
 def main(command: ExportCommand) -> dict[str, object]:
     """Export as `command` says; returns the scores, the parity and the file's hash."""
-    if command.out.suffix != '.onnx':
-        raise UserError(f'--out {command.out} must end in .onnx')
-    if command.episodes < 1:
-        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
     weights = command.run / (BEST if command.weights == 'best' else CURRENT)
     run = read_run_file(command.run)
     actor, facts = read_actor(weights)

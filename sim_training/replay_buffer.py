@@ -60,6 +60,8 @@ class ReplayBuffer:
 
     def sample(self, generator: np.random.Generator, count: int) -> Batch:
         """Draw `count` transitions uniformly, with replacement."""
+        if self.size == 0:
+            raise UserError('the replay buffer is empty; a transition is needed to draw from it')
         rows = torch.from_numpy(generator.integers(0, self.size, count))
         return Batch(*(torch.index_select(tensor, 0, rows) for tensor in self._tensors))
 

@@ -1,6 +1,9 @@
 """Playing an env: episodes that can be played again, and the score of the deterministic policy."""
 
+import math
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -11,6 +14,10 @@ from sim_training.replay_buffer import Batch
 
 # Resets of the evaluations during training; `sac-ros evaluate` has its own, from 1,000,000.
 FIRST_EVALUATION_SEED = 2_000_000
+
+
+class EnvError(UserError):
+    """An env that broke down, and how, in one line."""
 
 
 class Rollout:
@@ -26,20 +33,16 @@ class Rollout:
         self.observation = np.empty(0, np.float32)  # SI, shape (observation_size,)
 
     def begin(self, episode: int) -> None:
-        """Reset the env for an episode."""
-        observation, _ = self.env.reset(seed=episode_seed(self.seed, episode))
+        """Reset the env for an episode.  Raises EnvError."""
+        self.observation = _reset(self.env, episode_seed(self.seed, episode))
         self.episode, self.length, self.reward_sum = episode, 0, 0.0
-        self.observation = np.asarray(observation, np.float32)
 
     def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
-        """Take one step; return reward, terminated, truncated.  Never resets."""
-        observation, reward, terminated, truncated, _ = self.env.step(
-            as_env_action(self.env, action)
-        )
-        self.observation = np.asarray(observation, np.float32)
+        """Take one step; return reward, terminated, truncated.  Never resets.  Raises EnvError."""
+        self.observation, reward, terminated, truncated = _step(self.env, action)
         self.length += 1
-        self.reward_sum += float(reward)
-        return float(reward), bool(terminated), bool(truncated)
+        self.reward_sum += reward
+        return reward, terminated, truncated
 
     def play_again(
         self, episode: int, past: Batch, to_action: Callable[[np.ndarray], np.ndarray]
@@ -63,18 +66,25 @@ def evaluate(
     episodes: int,
     should_stop: Callable[[], bool],
 ) -> float | None:
-    """Return the mean return over held-out episodes, the same ones each time; None if stopped."""
+    """Return the mean return over held-out episodes, the same ones each time; None if stopped.
+
+    Raises EnvError.
+    """
     returns = []
     for seed in range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes):
-        observation, _ = env.reset(seed=seed)
+        observation = _reset(env, seed)
         reward_sum, is_over = 0.0, False
         while not is_over:
             if should_stop():
                 return None
-            action = exploit(np.asarray(observation, np.float32))
-            observation, reward, terminated, truncated, _ = env.step(as_env_action(env, action))
-            reward_sum += float(reward)
-            is_over = bool(terminated or truncated)
+            observation, reward, terminated, truncated = _step(env, exploit(observation))
+            if not (math.isfinite(reward) and np.isfinite(observation).all()):
+                raise EnvError(
+                    f'the evaluation from seed {seed} met observation {observation} and reward '
+                    f'{reward}; every number must be finite'
+                )
+            reward_sum += reward
+            is_over = terminated or truncated
         returns.append(reward_sum)
     return float(np.mean(returns))
 
@@ -108,6 +118,38 @@ def observation_size(env: gymnasium.Env) -> int:
             f'observation space is {space}; supported: a Box of real numbers, shape (n,)'
         )
     return int(space.shape[0])
+
+
+def _reset(env: gymnasium.Env, seed: int) -> np.ndarray:
+    """Return the first observation of an episode."""
+    try:
+        observation = np.asarray(env.reset(seed=seed)[0], np.float32)
+    except UserError:
+        raise
+    except Exception as error:  # an env is somebody else's program: it may raise anything
+        raise _told(error) from error
+    if not np.isfinite(observation).all():
+        raise EnvError(f'the first observation is {observation}; every number must be finite')
+    return observation
+
+
+def _step(env: gymnasium.Env, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+    """Return observation, reward, terminated, truncated."""
+    try:
+        observation, reward, terminated, truncated, _ = env.step(as_env_action(env, action))
+        values = np.asarray(observation, np.float32)
+        return values, float(reward), bool(terminated), bool(truncated)
+    except UserError:
+        raise
+    except Exception as error:
+        raise _told(error) from error
+
+
+def _told(error: Exception) -> EnvError:
+    """Return in one line what an env has raised, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = ' '.join(f'{type(error).__name__}: {error}'.split())
+    return EnvError(f'the env raised {text} ({Path(frame.filename).name}:{frame.lineno})')
 
 
 def _is_real(space: Box) -> bool:

@@ -23,7 +23,7 @@ def write_run_file(folder: Path, command: TrainCommand, result: dict[str, object
         'task': command.task,
         'seed': command.seed,
         'command': TypeAdapter(TrainCommand).dump_python(command, mode='json'),
-        'versions': _versions(),
+        'versions': library_versions(),
         'commit': _commit(),
         'result': result,
     }
@@ -35,9 +35,9 @@ def read_run_file(folder: Path) -> dict[str, object]:
     path = folder / RUN_FILE
     try:
         facts = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{folder} is no training run: {RUN_FILE} is missing') from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path} cannot be read: {error}') from error
     if not isinstance(facts, dict) or not {'task', 'commit', 'versions'} <= facts.keys():
         raise UserError(f'{path} was not written by a training run of ours')
@@ -45,7 +45,8 @@ def read_run_file(folder: Path) -> dict[str, object]:
 
 
 @functools.cache
-def _versions() -> dict[str, str | None]:
+def library_versions() -> dict[str, str | None]:
+    """Return the versions of Python and of what numbers are made with; None: not installed."""
     versions: dict[str, str | None] = {'python': platform.python_version()}
     for package in PACKAGES:
         try:

@@ -23,6 +23,7 @@ from sim_training.checkpoint import (
     Counters,
     Facts,
     check_contract,
+    go_back,
     has_checkpoint,
     read_checkpoint,
     write_best,
@@ -31,7 +32,7 @@ from sim_training.checkpoint import (
 from sim_training.gymnasium_env import generic_contract
 from sim_training.replay_buffer import ReplayBuffer
 from sim_training.rollout import Rollout, action_space, observation_size
-from sim_training.run_file import RUN_FILE
+from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC, Losses
 from sim_training.sac_state import restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, merge_resumed
@@ -52,6 +53,7 @@ class Run:
     counters: Counters = field(default_factory=Counters)
     notes: list[str] = field(default_factory=list)  # for the user, of the resume
     losses: Losses | None = None  # of the last update in this process
+    saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
 
     @property
@@ -66,13 +68,18 @@ class Run:
             raise ValueError('a run needs a number of steps')
         return self.command.steps
 
+    @property
+    def kept(self) -> str:
+        """What a run that fails now leaves behind, in words."""
+        return f'the checkpoint of step {self.saved_step} in {self.folder} stays'
+
 
 def new_run(command: TrainCommand, env: gymnasium.Env) -> Run:
-    """Return a run at step 0.  Raises UserError if the folder has a run already."""
+    """Return a run at step 0, saved.  Raises UserError if the folder has a run already."""
     _check_no_run(command.folder)
-    check_writable(command.folder / CURRENT)
     run = _make_run(command, env)
     run.rollout.begin(episode=0)
+    save_run(run)  # killed from here on, it can be resumed; and a full disk is noticed now
     return run
 
 
@@ -90,19 +97,23 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     run.counters = facts.counters
     if run.steps < run.counters.step:
         raise UserError(f'steps is {run.steps}; the run is at step {run.counters.step} already')
+    run.saved_step = run.counters.step
     if problem is not None:
         run.notes.append(problem)
+        go_back(run.folder)
+    run.notes.extend(_other_versions(facts.versions))
     _return_to_episode(run, facts)
     return run
 
 
 def save_run(run: Run) -> None:
-    """Write the whole state, unless the losses say that it is worthless.  Raises UserError."""
-    check_losses(run)
+    """Write the whole state, unless learning has diverged.  Raises UserError."""
+    check_learning(run)
     run.counters.seconds += time.monotonic() - run.clock
     run.clock = time.monotonic()
     replay = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
     write_checkpoint(run.folder, {**sac_arrays(run.agent), **replay}, _facts(run))
+    run.saved_step = run.counters.step
 
 
 def save_best(run: Run) -> None:
@@ -110,14 +121,14 @@ def save_best(run: Run) -> None:
     write_best(run.folder, sac_arrays(run.agent), _facts(run))
 
 
-def check_losses(run: Run) -> None:
-    """Raise UserError if learning has diverged."""
+def check_learning(run: Run) -> None:
+    """Raise UserError if learning has diverged: a loss or a weight is not finite any more."""
     for name, value in (run.losses._asdict() if run.losses else {}).items():
         if not np.isfinite(float(value)):
-            raise UserError(
-                f'training diverged at step {run.counters.step}: {name} is {float(value)}; '
-                f'the last checkpoint in {run.folder} is from before'
-            )
+            raise UserError(f'training diverged: {name} is {float(value)}')
+    for name, array in sac_arrays(run.agent).items():
+        if not np.isfinite(array).all():
+            raise UserError(f'training diverged: {name} holds NaN or infinity')
 
 
 def _check_no_run(folder: Path) -> None:
@@ -164,7 +175,18 @@ def _facts(run: Run) -> Facts:
         run.rollout.length,
         run.replay.cursor,
         json.dumps(run.generator.bit_generator.state),
+        library_versions(),
     )
+
+
+def _other_versions(stored: dict[str, str | None]) -> list[str]:
+    """Return a note if the run goes on with other libraries than it was saved with."""
+    now = library_versions()
+    changed = [name for name in stored if now.get(name) != stored[name]]
+    if not changed:
+        return []
+    changes = '; '.join(f'{name} {stored[name]}, now {now.get(name)}' for name in changed)
+    return [f'saved with other versions ({changes}): the run goes on, but not bit for bit']
 
 
 def _check_sizes(stored: Facts, env: Facts, where: str) -> None:

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from sac_ros.errors import UserError
+from sim_training.checkpoint import check_has_checkpoint
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
-from sim_training.run_state import Run, check_losses, new_run, resume_run, save_best, save_run
+from sim_training.run_folder import held
+from sim_training.run_state import Run, check_learning, new_run, resume_run, save_best, save_run
 from sim_training.stop_signals import StopSignals
 from sim_training.tasks import is_task, load_task
 from sim_training.train_command import STEPS_OF_GYMNASIUM, TrainCommand
@@ -53,10 +55,28 @@ def train(
     command: TrainCommand,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, object]:
-    """Train in `env` until `steps` or a stop, and save; returns the scores.  Raises UserError."""
-    run = resume_run(command, env) if command.resume else new_run(_with_steps(command), env)
-    torch.set_num_threads(run.command.threads)
-    write_run_file(run.folder, run.command, result=None)
+    """Train in `env` until `steps` or a stop, and save; returns the scores.
+
+    Raises UserError, which says what checkpoint there is when something fails on the way.
+    """
+    if command.resume:
+        check_has_checkpoint(command.folder)  # before anything is written there
+    with held(command.folder):
+        run = resume_run(command, env) if command.resume else new_run(_with_steps(command), env)
+        torch.set_num_threads(run.command.threads)
+        write_run_file(run.folder, run.command, result=None)
+        try:
+            _advance(run, evaluation_env, should_stop)
+        except (UserError, OSError) as error:
+            where = f'{run.command.task}, step {run.counters.step}'
+            raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
+        result = _result(run)
+        write_run_file(run.folder, run.command, None if should_stop() else result)
+    return result
+
+
+def _advance(run: Run, evaluation_env: gymnasium.Env, should_stop: Callable[[], bool]) -> None:
+    """Take the steps that are left, and save."""
     command, counters, steps = run.command, run.counters, run.steps
     with ProgressLog(run.folder, command.task, counters.step, steps) as log:
         for note in run.notes:
@@ -75,9 +95,6 @@ def train(
             _evaluate(run, evaluation_env, should_stop, log)
         save_run(run)
         log.draw()
-    result = _result(run)
-    write_run_file(run.folder, command, None if should_stop() else result)
-    return result
 
 
 def _collect(run: Run) -> None:
@@ -89,14 +106,14 @@ def _collect(run: Run) -> None:
         unit_action = run.generator.uniform(-1.0, 1.0, size).astype(np.float32)
     else:
         unit_action = agent.explore(observation)
-    reward, terminated, truncated = rollout.step(agent.to_action(unit_action))
     run.counters.step += 1
     try:
+        reward, terminated, truncated = rollout.step(agent.to_action(unit_action))
         # After the last step of an episode this is its own last observation, before any reset.
         run.replay.add(observation, unit_action, reward, rollout.observation, terminated)
-    except UserError as error:
-        check_losses(run)  # actions that are not finite come from weights that are not
-        raise UserError(f'{run.command.task}, step {run.counters.step}: {error}') from error
+    except UserError:
+        check_learning(run)  # actions that are not finite come from weights that are not
+        raise
     if terminated or truncated:
         run.counters.episode_returns.append(rollout.reward_sum)
         rollout.begin(rollout.episode + 1)
@@ -116,6 +133,7 @@ def _evaluate(
     run: Run, env: gymnasium.Env, should_stop: Callable[[], bool], log: ProgressLog
 ) -> None:
     """Score the deterministic policy, keep it if none was better, and tell."""
+    check_learning(run)
     counters = run.counters
     score = evaluate(env, run.agent.exploit, run.command.evaluation_episodes, should_stop)
     if score is None:
@@ -130,7 +148,7 @@ def _evaluate(
 
 def _row(run: Run) -> dict[str, float]:
     """Return the metrics since the last row, by the names of sac.py."""
-    check_losses(run)
+    check_learning(run)
     row: dict[str, float] = {'step': run.counters.step}
     if run.counters.episode_returns:
         row['episode/return'] = float(np.mean(run.counters.episode_returns))
@@ -154,6 +172,11 @@ def _result(run: Run) -> dict[str, object]:
         'best_step': counters.best_step,
         'learning_curve': str(run.folder / CURVE),
     }
+
+
+def _text(error: UserError | OSError) -> str:
+    """Return a refusal as it is, and in one line what the system refuses, as on a full disk."""
+    return str(error) if isinstance(error, UserError) else f'cannot write: {error.strerror}'
 
 
 def _with_steps(command: TrainCommand) -> TrainCommand:

@@ -49,6 +49,9 @@ class TrainCommand:
         for name in ('evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'threads'):
             if getattr(self, name) < 1:
                 raise UserError(f'{name} is {getattr(self, name)}; allowed: 1 or more')
+        for name, text in (('task', self.task), ('out', str(self.folder))):
+            if not text.isprintable():
+                raise UserError(f'{name} is {text!r}; allowed: printable text in one line')
         if not 0 <= self.seed < 2**32:
             raise UserError(f'seed is {self.seed}; allowed: 0 to {2**32 - 1}')
         starts = self.sac.learning_starts

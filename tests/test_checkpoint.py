@@ -1,5 +1,6 @@
 """What is saved comes back whole, and what cannot be used is refused in one line."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -7,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from tiny_checkpoints import CONFIG, make_contract, make_facts
 
 from sac_ros.errors import UserError
-from sac_ros.spec import TaskSpec, differing_keys, spec_from_dict
+from sac_ros.spec import differing_keys
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
     FACTS_KEY,
     PREVIOUS,
-    Counters,
-    Facts,
+    SHA256_KEY,
     check_contract,
+    go_back,
     has_checkpoint,
     read_actor,
     read_checkpoint,
@@ -30,10 +31,8 @@ from sim_training.replay_buffer import Batch
 from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
 from sim_training.sac_state import restore_sac, sac_arrays
-from sim_training.train_command import TrainCommand
 
 torch.set_num_threads(1)
-CONFIG = SACConfig(hidden_sizes=(16, 8), batch_size=4, learning_starts=4)
 
 
 def make_agent(seed: int = 0, config: SACConfig = CONFIG) -> SAC:
@@ -53,44 +52,6 @@ def make_batch() -> Batch:
         reward=torch.randn(4, generator=generator),
         next_observation=torch.randn(4, 3, generator=generator),
         terminated=torch.zeros(4),
-    )
-
-
-def make_contract(**changes: object) -> TaskSpec:
-    return spec_from_dict(
-        {
-            'schema': 1,
-            'name': 'pole',
-            'control_rate': 20.0,
-            'observation': [{'term': 'vector', 'size': 3}],
-            'action': {
-                'interface': 'generic',
-                'lower': [-2.0],
-                'upper': [4.0],
-                'max_rate': '.inf',
-                'stop': [0.0],
-            },
-            'topics': {
-                'vector': {'name': 'observation', 'timeout': 0.1},
-                'command': {'name': 'action'},
-            },
-            **changes,
-        }
-    )
-
-
-def make_facts(step: int = 7, config: SACConfig = CONFIG) -> Facts:
-    return Facts(
-        command=TrainCommand('Pendulum-v1', steps=100, out=Path('x'), sac=config),
-        counters=Counters(step=step, seconds=1.5),
-        contract=make_contract().to_json(),
-        observation_size=3,
-        action_lower=(-2.0,),
-        action_upper=(4.0,),
-        episode=2,
-        episode_length=3,
-        replay_cursor=7,
-        generator=json.dumps(np.random.default_rng(0).bit_generator.state),
     )
 
 
@@ -185,24 +146,36 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path):
 
 
 def test_facts_that_are_not_understood_are_named(tmp_path: Path):
-    save_file({'a': np.zeros(3)}, tmp_path / CURRENT, {FACTS_KEY: '{"command": {"task": 3}}'})
+    facts = '{"command": {"task": 3}}'
+    digests = {FACTS_KEY: hashlib.sha256(facts.encode()).hexdigest()}
+    save_file({}, tmp_path / CURRENT, {FACTS_KEY: facts, SHA256_KEY: json.dumps(digests)})
     text = 'sac_ros.checkpoint is not understood: command.task: Input should be a valid string'
     with pytest.raises(UserError, match=text):
         read_checkpoint(tmp_path)
 
 
-def test_a_checkpoint_without_a_contract_says_what_to_do(tmp_path: Path):
-    write_checkpoint(tmp_path, {'a': np.zeros(3)}, make_facts())
-    with safe_open(tmp_path / CURRENT, framework='numpy') as file:
-        facts = json.loads(file.metadata()[FACTS_KEY])
-    del facts['contract']
-    save_file({'a': np.zeros(3)}, tmp_path / CURRENT, {FACTS_KEY: json.dumps(facts)})
+def test_a_checkpoint_of_an_older_version_says_what_to_do(tmp_path: Path):
+    save_file({'a': np.zeros(3)}, tmp_path / CURRENT, {FACTS_KEY: '{"schema": 2}'})
     with pytest.raises(UserError) as refusal:
         read_checkpoint(tmp_path)
     assert str(refusal.value) == (
-        f'{tmp_path / CURRENT} is of an older version, which did not store the contract: '
-        'train again'
+        f"{tmp_path / CURRENT} is of an older version, without 'sac_ros.sha256': train again"
     )
+
+
+def test_after_a_fall_back_the_bad_file_is_never_the_previous_generation(tmp_path: Path):
+    for step in (1, 2):
+        write_checkpoint(tmp_path, {'a': np.full(3, step)}, make_facts(step))
+    (tmp_path / CURRENT).write_bytes(b'damaged')
+    go_back(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [CURRENT]
+    write_checkpoint(tmp_path, {'a': np.full(3, 9)}, make_facts(9))
+    assert load_file(tmp_path / CURRENT)['a'][0] == 9
+    assert load_file(tmp_path / PREVIOUS)['a'][0] == 1
+    (tmp_path / PREVIOUS).unlink()
+    text = f'^cannot write {tmp_path / CURRENT}: No such file or directory$'
+    with pytest.raises(UserError, match=text):
+        go_back(tmp_path)
 
 
 def test_another_contract_is_refused_by_the_keys_that_differ():

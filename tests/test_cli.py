@@ -120,6 +120,7 @@ def test_sac_ros_alone_shows_the_help_as_an_error_of_usage(sac_ros):
     assert error.splitlines()[-1].startswith('sac-ros: no command given; known: demo, train, ')
 
 
+@pytest.mark.fault('H01', 'exit 2', '')
 def test_an_unknown_command_is_named_with_the_nearest_known_one(sac_ros):
     status, output, error = sac_ros('trian', 'reach')
     assert (status, output) == (2, '')
@@ -136,6 +137,7 @@ def test_help_on_a_command_explains_it_whatever_else_is_typed(sac_ros):
     assert json.loads(sac_ros('probe', '--help', '--json').output) == {'help': output.strip('\n')}
 
 
+@pytest.mark.fault('H01', 'exit 2', '')
 def test_wrong_usage_is_one_line_on_standard_error(sac_ros):
     problem = "unknown flag '--rat'; did you mean '--rate'?; see sac-ros probe --help"
     assert sac_ros('probe', 'walk', '--rat', '1') == (2, '', f'sac-ros: {problem}\n')
@@ -229,6 +231,7 @@ def test_standard_output_holds_the_result_alone(process):
         assert noise in error
 
 
+@pytest.mark.fault('H07', 'exit 0', '')
 def test_a_reader_that_has_read_enough_causes_no_traceback(process):
     child = process('probe', 'long')
     assert child.stdout.readline() == 'lines  line\n'
@@ -237,6 +240,7 @@ def test_a_reader_that_has_read_enough_causes_no_traceback(process):
     assert child.wait(timeout=60) == 0
 
 
+@pytest.mark.fault('H08', 'exit 130', '')
 def test_ctrl_c_ends_with_130_and_no_traceback(process):
     child = process('probe', 'sleep', '--json')
     assert child.stderr.readline() == 'asleep\n'

@@ -41,6 +41,8 @@ class Options:
     """Preset."""
     out: Path | None = None
     """Folder to write."""
+    limit: int | None = None
+    """Most steps."""
     resume: bool = False
     """Go on."""
     inner: Inner = field(default_factory=Inner)
@@ -106,7 +108,7 @@ def test_help_shows_the_docstring_and_each_option_with_its_own():
         ('reach --jsn', "unknown flag '--jsn'; did you mean '--json'?"),
         (
             'reach -q',
-            "unknown flag '-q'; known: --help, --inner.gamma, --json, --no-resume, --out, "
+            "unknown flag '-q'; known: --help, --inner.gamma, --json, --limit, --no-resume, --out, "
             '--preset, --rate, --resume, --steps, -h',
         ),
         ('', 'missing TASK (What to do.)'),
@@ -116,6 +118,7 @@ def test_help_shows_the_docstring_and_each_option_with_its_own():
         ('reach --steps many', "--steps: a whole number is needed, found 'many'"),
         ('reach --steps 1.5', "--steps: a whole number is needed, found '1.5'"),
         ('reach --rate fast', "--rate: a number is needed, found 'fast'"),
+        ('reach --limit many', "--limit: a whole number is needed, found 'many'"),
         ('reach --steps', '--steps: a value is needed, found nothing'),
         ('reach --out', '--out: a value is needed, found nothing'),
         ('reach --preset sax', "--preset: 'sax' is unknown; known: 'sac', 'redq'"),

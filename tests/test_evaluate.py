@@ -70,6 +70,7 @@ def test_any_gymnasium_id_is_scored_through_its_own_contract(tmp_path):
     env.close()
 
 
+@pytest.mark.fault('H11', 'refused', 'UserError')
 def test_a_model_of_another_contract_is_refused_by_what_differs(balance_model):
     from sac_ros.policy import load_policy
 

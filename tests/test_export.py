@@ -46,12 +46,14 @@ def test_exporting_twice_gives_the_same_file(run, tmp_path):
     assert (tmp_path / 'first.onnx').read_bytes() == (tmp_path / 'again.onnx').read_bytes()
 
 
+@pytest.mark.fault('H02', 'refused', 'UserError')
 def test_a_folder_without_a_run_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(UserError, match=r'is no training run: run.json is missing'):
         main(ExportCommand(run=tmp_path / 'nothing', out=tmp_path / 'out' / 'model.onnx'))
     assert not list(tmp_path.rglob('*.onnx'))
 
 
+@pytest.mark.fault('D09', 'refused', 'UserError')
 def test_a_damaged_checkpoint_is_named(run, tmp_path):
     copy = tmp_path / 'run'
     copy.mkdir()
@@ -107,6 +109,7 @@ def test_a_name_that_is_no_model_file_is_refused(run, tmp_path):
         main(ExportCommand(run=run, out=tmp_path / 'model.pt'))
 
 
+@pytest.mark.fault('H04', 'refused', 'UserError')
 def test_an_output_folder_that_cannot_be_written_is_refused(run):
     with pytest.raises(UserError, match=r'cannot write to folder /proc/nowhere'):
         main(ExportCommand(run=run, out=Path('/proc/nowhere/model.onnx')))

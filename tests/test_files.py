@@ -69,6 +69,7 @@ def test_a_reader_that_has_the_old_file_open_goes_on_reading_the_old_one(tmp_pat
         assert reader.read() == b'old'
 
 
+@pytest.mark.fault('D02 D16', 'kept', '')
 def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / 'model.onnx'
     write_atomic(path, b'\x00' * 300_000)
@@ -90,6 +91,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert seen != {0}
 
 
+@pytest.mark.fault('D05', 'kept', 'UserError')
 def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / 'model.onnx'
     write_atomic(path, b'old')
@@ -114,6 +116,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
             check(tmp_path / 'file' / 'runs' / 'model.onnx')
 
 
+@pytest.mark.fault('D06 H04', 'refused', 'UserError')
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
 def test_a_folder_that_is_read_only_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

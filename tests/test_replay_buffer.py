@@ -91,6 +91,7 @@ def test_a_sample_is_a_copy():
     assert buffer.arrays['reward'].min() >= 0.0
 
 
+@pytest.mark.fault('E07', 'refused', 'UserError')
 @pytest.mark.parametrize(
     ('field', 'value', 'text'),
     [

@@ -67,6 +67,7 @@ def test_two_episodes_of_an_untrained_policy_run_and_report(task, length, models
     assert processes_with(models[task]) == []
 
 
+@pytest.mark.fault('H08', 'exit 130', '')
 def test_ctrl_c_leaves_no_process_behind(models):
     cli = 'from sim_training.cli import main; main()'
     with running('-c', cli, 'run', str(models['balance']), '--episodes', '1000') as process:
@@ -127,6 +128,7 @@ def test_bad_options_are_told_before_anything_starts(options, text, models):
         main(RunCommand(**{'model': models['balance'], **options}))
 
 
+@pytest.mark.fault('H09', 'exit 1', '')
 def test_without_ros_it_says_in_one_line_what_to_install(models, tmp_path: Path):
     (tmp_path / 'rclpy.py').write_text("raise ModuleNotFoundError('no', name='rclpy')\n")
     done = subprocess.run(

@@ -1,50 +1,28 @@
 """The training run as a user meets it: its files, resume, Ctrl-C, and what it refuses."""
 
 import json
-import re
 import shlex
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from command_lines import start_cli, wait_for
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_runs import PENDULUM, SMALL, differences, make_command, resume, run
 
 from sac_ros.errors import UserError
-from sim_training.checkpoint import BEST, CURRENT, read_actor
+from sim_training.checkpoint import BEST, CURRENT, PREVIOUS, read_actor
 from sim_training.env import make_env
 from sim_training.progress import METRICS
 from sim_training.sac_config import SACConfig
 from sim_training.train import main, train
 from sim_training.train_command import TrainCommand
-
-torch.set_num_threads(1)
-SMALL = SACConfig(
-    hidden_sizes=(8, 8), batch_size=8, learning_starts=60, replay_capacity=400, utd_ratio=0.25
-)
-PENDULUM = 'Pendulum-v1'
-
-
-def make_command(folder: Path, **overrides: object) -> TrainCommand:
-    options = {'steps': 300, 'evaluate_every': 150, 'evaluation_episodes': 1, 'sac': SMALL}
-    return TrainCommand(PENDULUM, out=folder, **{**options, **overrides})
-
-
-def run(
-    command: TrainCommand,
-    env: gymnasium.Env | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, object]:
-    return train(env or gymnasium.make(PENDULUM), gymnasium.make(PENDULUM), command, should_stop)
 
 
 def run_until(stop: int, command: TrainCommand, env: gymnasium.Env | None = None) -> None:
@@ -58,13 +36,6 @@ def run_until(stop: int, command: TrainCommand, env: gymnasium.Env | None = None
 
     counting = TransformReward(env or gymnasium.make(PENDULUM), count)
     assert run(command, counting, should_stop=lambda: steps >= stop)['step'] == stop
-
-
-def differences(first: Path, second: Path) -> list[str]:
-    """Return the names of the arrays in which two runs differ in any bit."""
-    one, two = load_file(first / CURRENT), load_file(second / CURRENT)
-    assert one.keys() == two.keys()
-    return [name for name in one if one[name].tobytes() != two[name].tobytes()]
 
 
 def column(folder: Path, metric: str) -> list[str]:
@@ -118,6 +89,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.fault('D10', 'resumed', '')
 @pytest.mark.parametrize('stop', [30, 60, 200, 433], ids=lambda step: f'at step {step}')
 def test_stopped_and_resumed_equals_never_stopped_bit_for_bit(
     tmp_path: Path, whole_run: Path, stop: int
@@ -184,13 +156,14 @@ def test_actions_stay_inside_bounds_that_float32_cannot_hold(tmp_path: Path):
     assert np.ptp(seen) > 0.75
 
 
+@pytest.mark.fault('H03', 'refused', 'UserError')
 def test_a_run_is_not_overwritten(tmp_path: Path):
     run(make_command(tmp_path))
     before = (tmp_path / CURRENT).read_bytes()
     with pytest.raises(UserError) as refusal:
         run(make_command(tmp_path))
     assert str(refusal.value) == (
-        f'{tmp_path} already holds a run (run.json, {BEST}, {CURRENT}): '
+        f'{tmp_path} already holds a run (run.json, {BEST}, {CURRENT}, {PREVIOUS}): '
         'go on with it by --resume, or name another folder with --out'
     )
     assert (tmp_path / CURRENT).read_bytes() == before
@@ -203,21 +176,21 @@ def test_a_run_killed_before_its_first_checkpoint_is_not_taken_over(tmp_path: Pa
         nonlocal steps
         steps += 1
         if steps == 200:
-            raise KeyError('killed')
+            raise SystemExit('killed')
         return reward
 
-    with pytest.raises(KeyError, match='killed'):
+    with pytest.raises(SystemExit, match='killed'):
         run(make_command(tmp_path), TransformReward(gymnasium.make(PENDULUM), die))
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     with pytest.raises(UserError) as refusal:
         run(make_command(tmp_path))
     assert str(refusal.value) == (
-        f'{tmp_path} already holds a run (run.json, {BEST}): name another folder with --out'
+        f'{tmp_path} already holds a run (run.json, {BEST}, {CURRENT}): '
+        'go on with it by --resume, or name another folder with --out'
     )
-    text = f'^no checkpoint in {re.escape(str(tmp_path))}: {CURRENT} is missing$'
-    with pytest.raises(UserError, match=text):
-        run(TrainCommand(PENDULUM, out=tmp_path, resume=True))
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert read_actor(tmp_path / CURRENT)[1].counters.step == 0
+    assert run(resume(tmp_path))['step'] == 300
 
 
 def test_a_refused_start_leaves_nothing_and_can_be_tried_again(tmp_path: Path):
@@ -232,6 +205,7 @@ def test_a_refused_start_leaves_nothing_and_can_be_tried_again(tmp_path: Path):
     assert run(make_command(folder, steps=100))['step'] == 100
 
 
+@pytest.mark.fault('D14', 'refused', 'UserError')
 def test_resume_refuses_another_contract(tmp_path: Path):
     folder = tmp_path / 'run'
     run(make_command(folder, steps=100))
@@ -269,6 +243,7 @@ def test_resume_refuses_what_cannot_be_changed(
         run(TrainCommand(**{'task': PENDULUM, 'out': tmp_path, 'resume': True, **changes}))
 
 
+@pytest.mark.fault('D14', 'refused', 'UserError')
 def test_resume_refuses_an_env_of_another_size(tmp_path: Path):
     run(make_command(tmp_path))
     text = f'{tmp_path / CURRENT}: action_upper is (2.0,); the env has (1.0,)'
@@ -285,6 +260,7 @@ def test_resume_without_a_checkpoint_is_refused(tmp_path: Path):
     assert not folder.exists()
 
 
+@pytest.mark.fault('D06', 'refused', 'UserError')
 def test_a_folder_that_cannot_be_written_is_refused_before_any_step(tmp_path: Path):
     (tmp_path / 'file').write_text('')
     env = TransformReward(gymnasium.make(PENDULUM), lambda _: pytest.fail('a step was taken'))
@@ -292,6 +268,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_step(tmp_path: Pa
         run(make_command(tmp_path / 'file'), env)
 
 
+@pytest.mark.fault('D12 E07', 'stopped', 'UserError')
 def test_a_reward_that_is_not_a_number_stops_the_run_and_names_the_step(tmp_path: Path):
     steps = 0
 
@@ -301,13 +278,17 @@ def test_a_reward_that_is_not_a_number_stops_the_run_and_names_the_step(tmp_path
         return float('nan') if steps == 170 else reward
 
     env = TransformReward(gymnasium.make(PENDULUM), break_down)
-    text = '^Pendulum-v1, step 170: reward is nan; every number must be finite in float32$'
-    with pytest.raises(UserError, match=text):
+    with pytest.raises(UserError) as refusal:
         run(make_command(tmp_path, checkpoint_every=100), env)
+    assert str(refusal.value) == (
+        'Pendulum-v1, step 170: reward is nan; every number must be finite in float32; '
+        f'the checkpoint of step 100 in {tmp_path} stays'
+    )
     assert read_actor(tmp_path / CURRENT)[1].counters.step == 100
     assert json.loads((tmp_path / 'run.json').read_text())['result'] is None
 
 
+@pytest.mark.fault('D13', 'stopped', 'UserError')
 def test_diverging_losses_stop_the_run_and_keep_the_checkpoint_before(tmp_path: Path):
     steps = 0
 
@@ -318,7 +299,8 @@ def test_diverging_losses_stop_the_run_and_keep_the_checkpoint_before(tmp_path: 
 
     env = TransformReward(gymnasium.make(PENDULUM), explode)
     text = (
-        r'^training diverged at step 1\d\d: critic is (nan|inf); the last checkpoint in .* before$'
+        r'^Pendulum-v1, step 1\d\d: training diverged: critic is (nan|inf); '
+        r'the checkpoint of step 100 in .* stays$'
     )
     with pytest.raises(UserError, match=text):
         run(make_command(tmp_path, checkpoint_every=100), env)
@@ -364,6 +346,7 @@ def test_the_folder_of_a_run_is_named_after_task_and_seed():
     assert TrainCommand('reach', out=Path('x')).folder == Path('x')
 
 
+@pytest.mark.fault('D04 H08', 'exit 130 or 143', '')
 def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path):
     options = '--steps 100000 --sac.hidden-sizes 8 8 --sac.batch-size 8 --sac.learning-starts 60'
     folders = {signal.SIGINT: tmp_path / 'a run', signal.SIGTERM: tmp_path / 'other'}
@@ -387,22 +370,3 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path):
         assert json.loads((folder / 'run.json').read_text())['result'] is None
         command = TrainCommand(PENDULUM, out=folder, resume=True, steps=step + 1)
         assert run(command)['step'] == step + 1
-
-
-def start_cli(*words: str) -> subprocess.Popen[str]:
-    code = 'from sim_training.cli import main; main()'
-    return subprocess.Popen(
-        [sys.executable, '-c', code, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-
-
-def wait_for(is_true: Callable[[], object], child: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 100.0
-    while not is_true():
-        assert child.poll() is None, child.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
