@@ -23,16 +23,30 @@ ARGUMENTS = {  # name -> (default, description)
     'autostart': ('false', 'Configure at once, activate as soon as nothing speaks against it.'),
     'shadow': ('false', 'Send the commands to ~/shadow_command only, for people to look at.'),
     'ramp_time': ('1.0', 'Time [s] in which the policy gains its full say after a start.'),
+    'speed_scale': ('1.0', 'Part of the speed that is carried out, 0 to 1.'),
     'expected_sha256': ('', 'When given, a model file with any other sha256 is refused.'),
+    'max_action_change': ('0.5', 'How far a new model may differ, as a part of the action range.'),
+    'realtime_priority': ('0', 'Real-time priority (SCHED_FIFO) of the control thread; 0: none.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
-PARAMETERS = {'autostart': bool, 'shadow': bool, 'ramp_time': float, 'expected_sha256': str}
+PARAMETERS = {
+    'autostart': bool,
+    'shadow': bool,
+    'ramp_time': float,
+    'speed_scale': float,
+    'expected_sha256': str,
+    'max_action_change': float,
+    'realtime_priority': int,
+}
 UNCHANGED = 'Empty: as in the model.'
 # Topics of the contract, by the words that it uses.
 TOPICS = {
     'joint_states': 'Topic of the measured joints (sensor_msgs/JointState).',
     'tool_pose': 'Topic of the measured tool pose.',
+    'odometry': 'Topic of the odometry (nav_msgs/Odometry).',
+    'imu': 'Topic of the IMU (sensor_msgs/Imu).',
     'goal': 'Topic of the goal.',
+    'goal_velocity': 'Topic of the wished velocity of a mobile base.',
     'vector': 'Topic of the whole observation, for policies of Gymnasium envs.',
     'command': 'Topic of the commands: what the controller of the robot listens to.',
 }

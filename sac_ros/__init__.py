@@ -21,7 +21,7 @@ lifecycle_node, parameters,      the ROS node around it: operators, new models, 
   operators, model_swap, reports
 policy_node                      the executable
 show                             the contract of a model as a table
-errors, files                    one-line errors; files written whole or not at all
+errors, files, output            one-line errors; files written whole; logs that never wait
 
 Needs numpy, pydantic, PyYAML, protobuf and onnxruntime; only message and node files import rclpy.
 Never imports sim_training, torch, gymnasium or pybullet.  Simulation and training import from

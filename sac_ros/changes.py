@@ -35,7 +35,9 @@ class Changes:
 
     def restart(self) -> None:
         """Forget everything: what comes next has nothing before it."""
-        self._newest: dict[str, RobotState] = {}  # source -> the state that brought news of it
+        self._newest: dict[str, RobotState] = {}  # source -> the newest state that is believed
+        self._seen: dict[str, float] = {}  # source -> stamp of the newest one
+        self._jumped: set[str] = set()  # sources whose newest one is not believed
         self._unchanged_since: dict[str, float] = {}  # source -> stamp of the value it repeats
         self._warned: set[str] = set()
         self.notice: Fault | None = None  # worth a warning, once; the caller takes it away
@@ -43,25 +45,29 @@ class Changes:
     def find_fault(self, state: RobotState) -> Fault | None:
         """Return why the change since the last call is not believed, or None.
 
-        A jump is told once: what comes after it is compared with where it led to.
+        A single wild value is told once.  A jump that stays is told twice, and then believed.
         """
         fault = None
         for source, names in self._fields.items():
             before = self._newest.get(source)
             stamp = state.stamps[source]
-            if before is not None and stamp == before.stamps[source]:
+            if stamp == self._seen.get(source):
                 continue  # nothing new was measured
-            self._newest[source] = state
+            self._seen[source] = stamp
             if before is None:
+                self._newest[source] = state
                 self._unchanged_since[source] = stamp
                 continue
             # Two messages may arrive closer to each other than they were measured.
             elapsed = max(stamp - before.stamps[source], self._dt)
-            fault = (
-                fault
-                or self._find_jump(before, state, names, elapsed)
-                or self._find_freeze(source, names, before, state)
-            )
+            jump = self._find_jump(before, state, names, elapsed)
+            if jump is not None and source not in self._jumped:
+                self._jumped.add(source)  # the next one is compared with what was before the jump
+            else:
+                self._jumped.discard(source)
+                fault = fault or self._find_freeze(source, names, before, state)
+                self._newest[source] = state
+            fault = jump or fault
         return fault
 
     def _find_jump(

@@ -16,7 +16,7 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
-from sac_ros.controller import ControlStep, Mode, PolicyController
+from sac_ros.controller import ControlStep, Mode, PolicyController, too_late
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
 from sac_ros.loop_topics import LoopTopics
@@ -29,6 +29,9 @@ from sac_ros.state_messages import StateMessage
 from sac_ros.timing import TickSchedule, TickStatistics, Watchdog
 
 IDLE_WAIT = 1.0  # [s] for a message while nothing has to be sent
+LONGEST_OVERTAKING = 1.0  # [s] by which a state may be ahead of simulated time
+LONGEST_THOUGHT = 2.0  # [periods]; what was thought before is not acted on
+LONGEST_JOIN = 2.0  # [s] for a thread to end
 SIMULATED_WAIT = 0.001  # [s] between two looks at a clock that somebody else turns
 RECENT_OBSERVATIONS = 500  # by which a new model is compared with the running one
 
@@ -71,10 +74,14 @@ class ControlLoop:
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False
+        self._start = 0  # counts activations
+        self._sent_at = 0.0  # [s], steady: the last command
         self._is_ending = threading.Event()
         self._has_turned_back = threading.Event()  # simulated time, as when a bag is played again
         self._turn = self._clock.create_jump_callback(
-            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+            ),
             post_callback=lambda jump: self._has_turned_back.set(),
         )
         self._threads = [
@@ -103,10 +110,11 @@ class ControlLoop:
         with self._lock:
             self.controller.emergency_stop(text)
 
-    def reset(self) -> None:
-        """Take back an emergency stop, or another latched fault."""
+    def reset(self) -> Fault | None:
+        """Take back a latched fault, unless something else is wrong, which is returned."""
         with self._lock:
-            self.controller.reset()
+            state, now = self._measurements.state(), self._pace_time(self._now())
+            return self.controller.reset(state, now)
 
     def forbid(self, fault: Fault) -> None:
         """Lead the robot to the stop command until `permit` is called with the fault's code."""
@@ -118,6 +126,13 @@ class ControlLoop:
         with self._lock:
             self.controller.permit(code)
 
+    def prepare_end(self) -> None:
+        """Lead the robot to the stop command: the process will end.  For signal handlers.
+
+        Takes no lock, which the interrupted thread may hold.
+        """
+        self.controller.forbid(Fault('W_ENDING', 'the process was told to end'))
+
     def set_speed_scale(self, scale: float) -> None:
         """Slow the robot down (0 to 1) from the next tick on."""
         with self._lock:
@@ -127,6 +142,11 @@ class ControlLoop:
         """Let the policy gain its full say in `ramp_time` [s] from the next start on."""
         with self._lock:
             self.controller.ramp_time = ramp_time
+
+    def warn(self, notice: Fault | None) -> None:
+        """Count a warning, and say it now and then."""
+        if notice is not None and self.fault_log.note_warning(notice, time.monotonic()):
+            self._node.get_logger().warning(str(notice))
 
     def swap(self, policy: OnnxPolicy) -> OnnxPolicy:
         """Act by another policy of the same contract from the next tick on; return the old one."""
@@ -148,6 +168,7 @@ class ControlLoop:
             self._schedule.start(now)
             self._has_turned_back.clear()
             self._watchdog.start(time.monotonic())
+            self._start += 1
             self._is_ticking = True
         self._topics.reader.wake()
 
@@ -160,10 +181,10 @@ class ControlLoop:
             self._is_ticking = False
             is_moving = self.controller.mode is not Mode.INACTIVE
             commands = self.controller.deactivate() if is_moving else []
-        for i, command in enumerate(commands):
-            if i > 0:
-                time.sleep(self.spec.dt)
+        for command in commands:
+            time.sleep(max(0.0, self._sent_at + self.spec.dt - time.monotonic()))
             self._topics.send(command, self._now())
+            self._sent_at = time.monotonic()
 
     def flush(self) -> None:
         """Wait until the last command has arrived, as far as anybody confirms it."""
@@ -174,14 +195,16 @@ class ControlLoop:
         self._is_ending.set()
         self._topics.reader.wake()
         for thread in self._threads:
-            thread.join()
+            thread.join(LONGEST_JOIN)
+        if any(thread.is_alive() for thread in self._threads):
+            raise RuntimeError('the control thread hangs in the policy: the process must end')
         self._topics.destroy()
         self._turn.unregister()
 
     def _serve(self) -> None:
         """Take what arrives, and tick.  This is the control thread."""
         try:
-            self._warn(ask_for_priority(self.options.realtime_priority))
+            self.warn(ask_for_priority(self.options.realtime_priority))
             while not self._is_ending.is_set():
                 for source, message in self._topics.reader.wait(self._patience()):
                     self._receive(source, message)
@@ -192,7 +215,7 @@ class ControlLoop:
                         self._has_turned_back.clear()
                         self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
         except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
-            self.crash = error
+            self.crash = self.crash or error
 
     def _patience(self) -> float:
         """Return how long to wait for a state [s]."""
@@ -208,7 +231,9 @@ class ControlLoop:
         now = self._now()
         is_pacing = source == self.spec.sources[0]
         if self._has_simulated_time and is_pacing:
-            now = max(now, stamp_of(message))  # a state may overtake the clock that it belongs to
+            # A state may overtake the clock that it belongs to, by a little.
+            ahead = stamp_of(message) - now
+            now += ahead if 0.0 < ahead < LONGEST_OVERTAKING else 0.0
         pace_time = self._pace_time(now)
         with self._lock:
             is_new = self._measurements.update(source, message, now, pace_time)
@@ -226,15 +251,20 @@ class ControlLoop:
     def _tick(self, now: float, pace_time: float, late: float) -> float:
         """Think, then decide and send, and return when [s]; all else waits until then."""
         began = time.monotonic()
+        start = self._start
         thought = self.controller.think(self._measurements.state(), pace_time)
         thought_through = time.monotonic()
         with self._lock:
-            if not self._is_ticking:
+            if not self._is_ticking or self._start != start:
                 return time.monotonic()  # deactivated in the meantime
+            duration = thought_through - began
+            if duration > LONGEST_THOUGHT * self.spec.dt and not self._has_simulated_time:
+                thought = too_late(duration)
             step = self.controller.decide(thought, pace_time)
             self._topics.send(step.command, now)
-            sent_at = time.monotonic()
+            self._sent_at = sent_at = time.monotonic()
             self._watchdog.tick_ended(sent_at)
+            self._schedule.sent(self._pace_time(now))
         self.statistics.add_stage('think', thought_through - began)
         self.statistics.add_stage('send', sent_at - thought_through)
         self.statistics.add_tick(pace_time, late)
@@ -243,21 +273,33 @@ class ControlLoop:
 
     def _watch(self) -> None:
         """Send the stop command on time when a tick does not end.  This is the watchdog thread."""
-        rest = self.spec.dt
-        while not self._is_ending.wait(rest):
-            with self._lock:
-                now = time.monotonic()
-                # Simulated time may stand still for as long as it likes.
-                is_watching = self._is_ticking and not self._has_simulated_time
-                is_needed = is_watching and self._watchdog.is_needed(now)
-                rest = self._watchdog.rest(now) if is_watching else self.spec.dt
-                if not is_needed:
-                    continue
-                step = self.controller.overrun(now)
-                stamp = self._now()
-                self._topics.send(step.command, stamp)
-                self.statistics.missed += 1
-            self._tell(dataclasses.replace(step, stamp=stamp), now)
+        try:
+            priority = self.options.realtime_priority
+            ask_for_priority(priority + 1 if priority else 0)  # it must wake while control runs
+            rest = self.spec.dt
+            while not self._is_ending.wait(rest):
+                rest = self._look()
+        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
+            self.crash = self.crash or error
+
+    def _look(self) -> float:
+        """Replace the tick if it does not end; return the time until the next look [s]."""
+        if self._has_simulated_time:
+            return IDLE_WAIT  # it may stand still for as long as it likes
+        with self._lock:
+            now = time.monotonic()
+            if not self._is_ticking:
+                return self.spec.dt
+            if not self._watchdog.is_needed(now):
+                return self._watchdog.rest(now)
+            step = self.controller.overrun(now)
+            stamp = self._now()
+            self._topics.send(step.command, stamp)
+            self._sent_at = now
+            self.statistics.missed += 1
+            rest = self._watchdog.rest(now)
+        self._tell(dataclasses.replace(step, stamp=stamp), now)
+        return rest
 
     def _tell(self, step: ControlStep, now: float) -> None:
         """Publish the record of a tick, and log what deserves it."""
@@ -265,7 +307,8 @@ class ControlLoop:
         self.last_step = step
         if step.observation is not None:
             self.recent_observations.append(step.observation)
-        if step.fault is not None and step.fault.code == 'W_CLOCK_JUMP':
+        is_jump = step.fault is not None and step.fault.code == 'W_CLOCK_JUMP'
+        if is_jump and self._has_simulated_time:
             with self._lock:
                 self._measurements.forget()
         logger = self._node.get_logger()
@@ -275,11 +318,7 @@ class ControlLoop:
         with self._lock:
             notices = self._measurements.take_notices()
         for notice in (*notices, self.controller.take_notice()):
-            self._warn(notice)
-
-    def _warn(self, notice: Fault | None) -> None:
-        if notice is not None and self.fault_log.note_warning(notice, time.monotonic()):
-            self._node.get_logger().warning(str(notice))
+            self.warn(notice)
 
     def _infer(self, observation: np.ndarray) -> np.ndarray:
         began = time.monotonic()

@@ -73,6 +73,12 @@ class ControlStep:
     fault: Fault | None
 
 
+def too_late(duration: float) -> Thought:
+    """Return what is left of a thought that has taken too long [s] to be acted on."""
+    fault = Fault('E_TICK_LATE', f'the tick has thought for {duration:.3f} s')
+    return Thought(None, None, fault)
+
+
 class PolicyController:
     """The control tick and its states.  Tests bring a virtual clock, the node the real one.
 
@@ -129,21 +135,32 @@ class PolicyController:
     def emergency_stop(self, text: str) -> None:
         """Latch a fault, also while inactive; `text` says who asked for it."""
         self._latched = Fault('E_ESTOP', text)
+        if self.mode is not Mode.INACTIVE:
+            self.mode = Mode.FAULT
 
-    def reset(self) -> None:
-        """Take back a latched fault; the next ticks decide whether the policy may act again."""
+    def reset(self, state: RobotState, now: float) -> Fault | None:
+        """Take back a latched fault, unless something else is wrong, which is returned.
+
+        So a robot that has been reset does not begin to move later, when that other thing has
+        gone; after a reset the policy acts again in `RECOVER_PERIODS`.  While inactive nothing
+        moves, and there is always a reset.
+        """
+        other = self._forbidden_fault() or self._guard.find_fault(state, now)
+        if self.mode is not Mode.INACTIVE and self._latched is not None and other is not None:
+            return other
         self._latched = None
         self._nonfinite_actions = 0
         if self.mode is Mode.FAULT:
             self.mode, self._good_ticks = Mode.SAFE, 0
+        return None
 
     def forbid(self, fault: Fault) -> None:
         """Lead the robot to the stop command until `permit` is called with the fault's code."""
-        self._forbidden[fault.code] = fault
+        self._forbidden = {**self._forbidden, fault.code: fault}  # others may be reading it
 
     def permit(self, code: str) -> None:
         """Take back what `forbid` has said."""
-        self._forbidden.pop(code, None)
+        self._forbidden = {kept: self._forbidden[kept] for kept in self._forbidden if kept != code}
 
     def step(self, state: RobotState, now: float) -> ControlStep:
         """Return this period's command.  `now` is in [s], on the clock of the state's stamps."""
@@ -175,6 +192,7 @@ class PolicyController:
             raise RuntimeError('a tick needs an active controller; call activate() first')
         fault = self._standing_fault() or thought.fault
         self._latch(thought.fault)
+        self._now = now
         if self._is_overrun:  # the stop command has been sent in place of this one
             self._is_overrun = False
             fault = fault or Fault('E_TICK_LATE', 'the tick has taken longer than its period')
@@ -206,13 +224,15 @@ class PolicyController:
         self, now: float, thought: Thought, command: np.ndarray, fault: Fault | None
     ) -> ControlStep:
         self._sequence += 1
-        self._now = now
         return ControlStep(
             now, self._sequence, self.mode, thought.observation, thought.action, command, fault
         )
 
     def _standing_fault(self) -> Fault | None:
-        return self._latched or next(iter(self._forbidden.values()), None)
+        return self._latched or self._forbidden_fault()
+
+    def _forbidden_fault(self) -> Fault | None:
+        return next(iter(self._forbidden.values()), None)
 
     def _find_time_fault(self, now: float) -> Fault | None:
         if now < self._now:

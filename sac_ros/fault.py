@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     'E_MODEL_PARITY': 'this machine does not repeat the recorded observation/action pairs',
     'E_SPEC_MISMATCH': 'the contract of the model is not the one that is running',
     'E_MODEL_CHANGE': 'the model acts too differently from the running one on recent observations',
+    'W_ENDING': 'the process was told to end: the robot is led to the stop command',
 }
 
 

@@ -15,17 +15,18 @@ from sac_ros.control_loop import ControlLoop, LoopOptions
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
+from sac_ros.model_gate import load_tried
 from sac_ros.model_swap import ModelSwap
 from sac_ros.operators import Operators
 from sac_ros.parameters import declare_parameters
-from sac_ros.policy import ModelError, load_policy
+from sac_ros.policy import ModelError
 from sac_ros.preflight import Check, first_obstacle, preflight, report
 from sac_ros.reports import REPORT_PERIOD, Reports, contract_lines
 from sac_ros.ros_graph import collect_facts, command_rivals
 from sac_ros.run_node import steady_clock
 
 AUTOSTART_PERIOD = 0.1  # [s] between two looks at whether the robot is there
-RIVAL_PERIOD = 0.2  # [s] between two looks at who else commands the robot
+LOOK_PERIOD = 0.2  # [s] between two looks at who else commands the robot
 SWITCH_INTERVAL = 0.0005  # [s] for which one Python thread may keep the others waiting
 
 Transition = Callable[['PolicyNode', LifecycleState], TransitionCallbackReturn]
@@ -64,7 +65,7 @@ class PolicyNode(LifecycleNode):
         self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
         self.create_timer(REPORT_PERIOD, self._report, clock=steady)
-        self.create_timer(RIVAL_PERIOD, self._look_for_rivals, clock=steady)
+        self.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
         self._waiting = FaultLog()
         self._autostart = (
             self.create_timer(AUTOSTART_PERIOD, self._try_to_start, clock=steady)
@@ -89,7 +90,7 @@ class PolicyNode(LifecycleNode):
         try:
             if not model:
                 raise UserError("parameter 'model' is empty; the path of a model file is needed")
-            policy = load_policy(Path(model).expanduser(), str(self._value('expected_sha256')))
+            policy = load_tried(Path(model).expanduser(), str(self._value('expected_sha256')))
         except UserError as error:
             code = error.code if isinstance(error, ModelError) else 'E_MODEL_PATH'
             self._models.refusal = Fault(code, str(error))
@@ -118,7 +119,11 @@ class PolicyNode(LifecycleNode):
         loop.start()
         gc.freeze()  # what lives now lives long: nothing to look for between two ticks
         self._end_autostart()
-        self.get_logger().info('active: the policy controls the robot')
+        self.get_logger().info(
+            'active: the policy looks on, and its commands go to ~/shadow_command'
+            if loop.options.is_shadow
+            else 'active: the policy controls the robot'
+        )
         return result
 
     @_keep_error
@@ -143,15 +148,22 @@ class PolicyNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop the robot when it runs, wait until the stop command has arrived, and end."""
-        self._leave()
-        self._operators.destroy()
+        try:
+            self._leave()
+        finally:
+            self._operators.destroy()
+
+    def prepare_end(self) -> None:
+        """Lead the robot to the stop command at once, also while the executor is busy."""
+        if self.loop is not None:
+            self.loop.prepare_end()
 
     def _leave(self) -> None:
         self._end_autostart()
-        loop, self.loop = self.loop, None
-        if loop is not None:
-            loop.stop()
-            loop.flush()
+        if self.loop is not None:
+            self.loop.stop()
+            self.loop.flush()
+            loop, self.loop = self.loop, None
             loop.destroy()
         gc.unfreeze()  # what stays frozen is never freed: others would see us for 20 s more
 
@@ -203,11 +215,13 @@ class PolicyNode(LifecycleNode):
     def _report(self) -> None:
         self._reports.publish(self.loop, self._models.refusal)
 
-    def _look_for_rivals(self) -> None:
+    def _look_around(self) -> None:
         """Stop the robot while somebody else commands it too; in shadow mode that is as it is."""
         if self.loop is None or self.loop.options.is_shadow:
             return
         topic = self.loop.spec.topics['command'].name
+        if self.count_subscribers(topic) == 0:
+            self.loop.warn(Fault('W_NO_SINK', f'nobody listens to {topic} any more'))
         rivals = ', '.join(command_rivals(self, topic))
         if rivals:
             text = f'{self.resolve_topic_name(topic)} is also published by {rivals}'
@@ -221,4 +235,6 @@ class PolicyNode(LifecycleNode):
             return answer
         checks = self._preflight(self.loop)
         answer.success, answer.message = first_obstacle(checks) is None, report(checks)
+        for line in answer.message.splitlines():
+            self.get_logger().info(line)
         return answer

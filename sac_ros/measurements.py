@@ -9,6 +9,7 @@ from sensor_msgs.msg import JointState
 from sac_ros.fault import Fault
 from sac_ros.guard import FUTURE_TOLERANCE
 from sac_ros.messages import MessageError, listed, stamp_of
+from sac_ros.preflight import SLOWEST
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
 from sac_ros.state_messages import Fields, StateMessage, state_reader
@@ -30,6 +31,8 @@ class Measurements:
     def __init__(self, spec: TaskSpec) -> None:
         """Prepare to read the sources of `spec`."""
         self._joints = spec.joints
+        self._pacing = spec.sources[0] if spec.sources else ''
+        self._longest_interval = spec.dt / SLOWEST  # [s]
         self._readers = {source: state_reader(spec, source) for source in spec.sources}
         self._timeouts = {source: spec.topics[source].timeout or 0.0 for source in spec.sources}
         self._fields: Fields = {}
@@ -137,10 +140,17 @@ class Measurements:
         return None
 
     def _add_arrival(self, source: str, steady: float) -> None:
-        if source in self._arrivals:
+        if source in self._arrivals and math.isfinite(self._timeouts[source]):
             interval = min(steady - self._arrivals[source], self._timeouts[source])
             smoothed = self._intervals.setdefault(source, interval)
             self._intervals[source] = smoothed + SMOOTHING * (interval - smoothed)
+            if source == self._pacing and self._intervals[source] > self._longest_interval:
+                self._note(
+                    'W_OBS_RATE',
+                    source,
+                    f'{source} comes at {1.0 / self._intervals[source]:.4g} Hz, '
+                    f'at least {1.0 / self._longest_interval:.4g} Hz are needed',
+                )
         self._arrivals[source] = steady
 
     def _note_zero_stamp(self, source: str, message: StateMessage) -> None:

@@ -17,6 +17,7 @@ from sac_ros.model_trial import LENGTH, READY
 MODEL_TIMEOUT = 30.0  # [s] for one model; a good one takes a few milliseconds
 START_TIMEOUT = 60.0  # [s] to import onnxruntime, on a machine that is busy with other things
 END_TIMEOUT = 5.0  # [s] for a child to end that has closed its output
+PATIENT = 10  # niceness of the child: control goes first
 MAX_ANSWER = 2**16  # [bytes]
 # Of our environment, what finds programs, libraries and Python itself.
 KEPT = ('PATH', 'LD_LIBRARY_PATH', 'PYTHONHOME', 'LANG', 'LC_ALL')
@@ -97,6 +98,7 @@ class _Child:
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C is for its parent, with whom it ends
             )
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, PATIENT)
         except OSError as error:
             raise _cannot_try(f'no process: {error.strerror}') from error
         answer = self.ask(b'', START_TIMEOUT)

@@ -19,6 +19,13 @@ from sac_ros.spec import differing_keys
 Trial = Callable[[bytes, str], None]  # a model's bytes and name; raises ModelError
 
 
+def load_tried(path: Path, expected_sha256: str = '') -> OnnxPolicy:
+    """Return the model in a file, after a child process has tried it.  Raises ModelError."""
+    data = read_model(path, expected_sha256)
+    check_in_child(data, model_name(path))
+    return OnnxPolicy(data, model_name(path))
+
+
 def load_candidate(
     path: Path,
     running: OnnxPolicy,

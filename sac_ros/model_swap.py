@@ -54,9 +54,10 @@ class ModelSwap:
         values = {parameter.name: parameter.value for parameter in parameters}
         loop = self._find_loop()
         self._candidate = None
-        if loop is not None and 'shadow' in values:
-            reason = "'shadow' is read by configure: deactivate, clean up first"
-            return SetParametersResult(successful=False, reason=reason)
+        for name in ('shadow', 'use_sim_time'):
+            if loop is not None and name in values:
+                reason = f"'{name}' is read by configure: deactivate, clean up first"
+                return SetParametersResult(successful=False, reason=reason)
         if self._returning is not None:
             self._candidate = self._returning
         elif loop is not None and 'model' in values:
@@ -65,8 +66,8 @@ class ModelSwap:
                     Path(values['model']).expanduser(),
                     loop.policy,
                     _recent_observations(loop),
-                    float(self._value('max_action_change', values)),
-                    str(self._value('expected_sha256', values)),
+                    float(self._node.get_parameter('max_action_change').value),
+                    str(self._node.get_parameter('expected_sha256').value),
                 )
             except ModelError as error:
                 self.refusal = Fault(error.code, str(error))
@@ -100,9 +101,13 @@ class ModelSwap:
             answer.message = 'there is no earlier model to go back to'
             return answer
         path, self._returning = self._previous
-        self._node.set_parameters([Parameter('model', value=path)])
-        self._returning = None
-        answer.success, answer.message = True, f'model {loop.policy.sha256[:12]} acts again'
+        try:
+            result = self._node.set_parameters([Parameter('model', value=path)])[0]
+        finally:
+            self._returning = None
+        answer.success = result.successful
+        acting = f'model {loop.policy.sha256[:12]} acts again'
+        answer.message = acting if result.successful else result.reason
         return answer
 
     def _take_over(self, loop: ControlLoop, policy: OnnxPolicy, path: str) -> None:
@@ -113,11 +118,6 @@ class ModelSwap:
         self._node.get_logger().info(
             f'model {policy.sha256[:12]} has taken over from {replaced.sha256[:12]}'
         )
-
-    def _value(self, parameter: str, changed: dict[str, str | float]) -> str | float:
-        """Return a parameter, as it is changed together with the model."""
-        value: str | float = changed.get(parameter, self._node.get_parameter(parameter).value)
-        return value
 
 
 def _recent_observations(loop: ControlLoop) -> np.ndarray:

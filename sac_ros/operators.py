@@ -77,16 +77,15 @@ class Operators:
         return True, 'stopping; ~/reset takes it back'
 
     def _answer_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
-        """Take back a latched fault, and say what still speaks against moving."""
+        """Take back a latched fault, or say what still speaks against it."""
         loop = self._find_loop()
         if loop is None:
             answer.message = 'not configured: there is nothing to reset'
             return answer
-        loop.reset()
-        fault = loop.find_fault()
+        fault = loop.reset()
         answer.success = fault is None
-        answer.message = 'reset' if fault is None else f'reset, but still {fault}'
-        self._logger.info(answer.message)
+        answer.message = 'reset' if fault is None else f'not reset: {fault}'
+        self._logger.warning(answer.message)
         return answer
 
     def _answer_enable(

@@ -5,6 +5,7 @@ message: that costs milliseconds, and a callback that blocks would block control
 thread waits for its own subscriptions and for nothing else, and so does the operators' thread.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from rclpy.callback_groups import CallbackGroup
@@ -98,4 +99,6 @@ class Reader:
                 request, header = service.handle.service_take_request(service.srv_type.Request)
                 if header is not None:
                     answer = service.callback(request, service.srv_type.Response())
-                    service.send_response(answer, header)
+                    # Whoever asked may have gone; what was asked for is done all the same.
+                    with contextlib.suppress(rclpy_implementation.RCLError):
+                        service.send_response(answer, header)

@@ -41,7 +41,9 @@ PARAMETERS: dict[str, Declared] = {
         1.0, 'Part of the speed that the policy asks for which is carried out.', largest=1.0
     ),
     'expected_sha256': Declared(
-        '', 'When given, a model file with any other sha256 is refused (64 hexadecimal digits).'
+        '',
+        'When given, a model file with any other sha256 is refused (64 hexadecimal digits).',
+        read_only=True,
     ),
     'max_action_change': Declared(
         0.5,
@@ -52,7 +54,7 @@ PARAMETERS: dict[str, Declared] = {
     'realtime_priority': Declared(
         0,
         'Real-time priority (SCHED_FIFO) of the control thread; 0: like everybody else.',
-        largest=99,
+        largest=98,
         read_only=True,
     ),
 }

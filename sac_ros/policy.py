@@ -134,7 +134,7 @@ def _open_session(data: bytes) -> onnxruntime.InferenceSession:
 
 def _bind(
     session: onnxruntime.InferenceSession, observation: np.ndarray, action: np.ndarray
-) -> onnxruntime.IOBinding:
+) -> 'onnxruntime.IOBinding':
     """Let a session read and write these arrays, [1, n] and [1, m], so that none is made anew."""
     binding = session.io_binding()
     for bind, name, array in (

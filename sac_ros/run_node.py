@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from sac_ros.errors import UserError
+from sac_ros.output import unblocked_stderr
 
 if TYPE_CHECKING:
     from rclpy.clock import Clock
@@ -29,6 +30,9 @@ class ProcessNode(Protocol):
     def crash(self) -> BaseException | None:
         """Return an error after which the process must end, and of which nobody else tells."""
 
+    def prepare_end(self) -> None:
+        """Hear, in the middle of whatever is going on, that the process was told to end."""
+
     def close(self) -> None:
         """Leave the robot safe; called once, before the node is destroyed."""
 
@@ -43,8 +47,7 @@ def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
     callback passes through here, after the node has been closed.
     """
     signals: list[int] = []
-    for number in SIGNALS:
-        signal.signal(number, lambda received, frame: signals.append(received))
+    _on_signals(signals.append)
     try:
         create = load()
     except ModuleNotFoundError as error:
@@ -53,7 +56,14 @@ def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
             raise
         print(f'{name}: {hint}', file=sys.stderr)
         return 1
-    return _spin(name, create, signals)
+    with unblocked_stderr():
+        return _spin(name, create, signals)
+
+
+def _on_signals(act: Callable[[int], None]) -> None:
+    """Let SIGINT and SIGTERM do something else than end the process."""
+    for number in SIGNALS:
+        signal.signal(number, lambda received, frame: act(received))
 
 
 def missing_ros(error: ModuleNotFoundError) -> str | None:
@@ -85,6 +95,12 @@ def _spin(name: str, create: Callable[[], ProcessNode], signals: list[int]) -> i
     executor = SingleThreadedExecutor()
     try:
         node = create()
+
+        def end(number: int) -> None:
+            signals.append(number)
+            node.prepare_end()
+
+        _on_signals(end)
         try:
             executor.add_node(cast(Node, node))
             while not signals and not node.is_finished:

@@ -56,6 +56,9 @@ def check_rules(spec: TaskSpec) -> None:
             f'control_rate is {spec.control_rate} Hz; '
             f'above 0 and at most {MAX_CONTROL_RATE} is needed'
         )
+    if spec.name.endswith(('.yaml', '.yml')):
+        # It names the task to simulate, and a file's name there would run the Python beside it.
+        raise ValueError(f"name '{spec.name}' looks like a file; a plain name is needed")
     _check_joints(spec)
     _check_observation(spec)
     _check_action(spec)

@@ -1,5 +1,7 @@
 """When a control period begins, and how well periods were kept.  No ROS, no clock of its own."""
 
+import math
+
 import numpy as np
 
 FOLLOW = 0.2  # part of a state's delay by which the schedule moves: it settles in five periods
@@ -30,6 +32,7 @@ class TickSchedule:
         self._arrival: float | None = None  # of the newest state
         self._has_new_state = False  # since the last tick
         self._due = 0.0
+        self._sent_at = -math.inf  # [s]: the last command
 
     @property
     def deadline(self) -> float:
@@ -39,6 +42,7 @@ class TickSchedule:
     def start(self, now: float) -> None:
         """Let the first period end one `dt` from now."""
         self._due = now + self._dt
+        self._sent_at = -math.inf
         self._has_new_state = False
 
     def arrived(self, now: float) -> None:
@@ -52,7 +56,16 @@ class TickSchedule:
     def is_due(self, now: float) -> bool:
         """Tell whether the state that arrives now is the nearest to the due time."""
         turned_back = now < self._due - 2.0 * self._dt  # a simulation that began again
-        return turned_back or now >= self._due - 0.5 * min(self._interval, self._dt)
+        # Two commands in half a period would be two steps of max_rate in half the time.
+        is_soon = now < self._sent_at + 0.5 * self._dt
+        return turned_back or (
+            now >= self._due - 0.5 * min(self._interval, self._dt) and not is_soon
+        )
+
+    def sent(self, now: float) -> None:
+        """Note that a command has left, perhaps long after its tick began."""
+        self._sent_at = now
+        self._due = max(self._due, now + 0.5 * self._dt)
 
     def tick_with_state(self, now: float) -> float:
         """Note a tick that a state started; return how late it was [s]."""
@@ -107,8 +120,9 @@ class Watchdog:
     def is_needed(self, now: float) -> bool:
         """Tell whether to send the stop command now; if so, it counts as sent."""
         if now - self._next_look > LONGEST_SLEEP * self._dt:
-            self._next_look = now
-            return False  # the whole process has slept: the tick comes next, and sees for itself
+            # The whole process has slept: the tick has a period to see for itself.
+            self._sent_at = now - (PATIENCE - 1.0) * self._dt
+            return False
         patience = 1.0 if self._is_acting else PATIENCE
         if now - self._sent_at < (patience - 0.01) * self._dt:
             return False

@@ -97,6 +97,9 @@ class SimNode(Node):
         self._results.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_TIMEOUT))
         self._env.close()
 
+    def prepare_end(self) -> None:
+        """Do nothing: this robot hurts nobody."""
+
     def _begin(self) -> None:
         """Begin the next episode, frozen until a command comes."""
         self._env.reset(seed=self._seed + self._begun)

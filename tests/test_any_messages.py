@@ -146,7 +146,7 @@ def _act(
         return controller.overrun(steady).command
     actions: dict[object, Callable[[], object]] = {
         'stop': lambda: controller.emergency_stop('the button was pressed'),
-        'reset': controller.reset,
+        'reset': lambda: controller.reset(measurements.state(), steady),
         'disable': lambda: controller.forbid(Fault('W_DISABLED', 'by an operator')),
         'enable': lambda: controller.permit('W_DISABLED'),
         'slow': lambda: setattr(controller, 'speed_scale', 0.3),

@@ -108,8 +108,8 @@ def test_help_shows_the_docstring_and_each_option_with_its_own():
         ('reach --jsn', "unknown flag '--jsn'; did you mean '--json'?"),
         (
             'reach -q',
-            "unknown flag '-q'; known: --help, --inner.gamma, --json, --limit, --no-resume, --out, "
-            '--preset, --rate, --resume, --steps, -h',
+            "unknown flag '-q'; known: --help, --inner.gamma, --json, --limit, --no-resume, "
+            '--out, --preset, --rate, --resume, --steps, -h',
         ),
         ('', 'missing TASK (What to do.)'),
         ('--steps 3', 'missing TASK (What to do.)'),

@@ -107,7 +107,7 @@ def test_a_policy_that_answers_nan_three_times_is_latched_out_until_reset() -> N
     assert str(steps[7].fault) == 'E_ACT_NONFINITE: the policy answered [nan nan]'
     assert controller.find_fault(make_state(), 0.0) == steps[7].fault
 
-    controller.reset()
+    assert controller.reset(make_state(), 0.0) is None
 
     assert _mode(controller) is Mode.SAFE
     assert controller.find_fault(make_state(), 0.0) is None
@@ -121,7 +121,7 @@ def test_an_emergency_stop_leads_to_the_stop_command_until_reset_and_ten_good_ti
     controller.emergency_stop('the button was pressed')
 
     stopped = _run(controller, 'good ' * 5)
-    controller.reset()
+    assert controller.reset(make_state(), 0.0) is None
     recovering = _run(controller, 'good ' * 11)
 
     assert {step.mode for step in stopped} == {Mode.FAULT}
@@ -135,7 +135,7 @@ def test_an_emergency_stop_while_inactive_forbids_activation_until_reset() -> No
     controller.emergency_stop('the button was pressed')
     assert str(controller.activate(make_state(), 0.0)) == 'E_ESTOP: the button was pressed'
     assert _mode(controller) is Mode.INACTIVE
-    controller.reset()
+    assert controller.reset(make_state(), 0.0) is None
     assert controller.activate(make_state(), 0.0) is None
 
 
@@ -148,7 +148,7 @@ def test_a_latched_fault_outlives_deactivation_but_not_reset() -> None:
     assert str(controller.activate(make_state(), 0.0)).startswith('E_ACT_NONFINITE')
     assert _mode(controller) is Mode.INACTIVE
 
-    controller.reset()
+    assert controller.reset(make_state(), 0.0) is None
     assert _mode(controller) is Mode.INACTIVE
     assert controller.activate(make_state(), 0.0) is None
 

@@ -82,7 +82,7 @@ def test_any_measurements_and_any_answers_leave_commands_finite_bounded_and_rate
         for (state, now), wanted, operator in ticks:
             answer = np.array(wanted)[: spec.action_size]
             if operator == 'reset':
-                controller.reset()
+                controller.reset(state, now)
             step = controller.step(state, now)
 
             assert step.mode is not Mode.INACTIVE

@@ -81,7 +81,9 @@ def _fall_silent(spec: TaskSpec, random: np.random.Generator) -> float:
     while controller.mode is Mode.ACTIVE:
         now = schedule.deadline
         schedule.tick_at_deadline(now)
-        controller.step(_state(spec, stamp), now)
+        step = controller.step(_state(spec, stamp), now)
+    assert step.fault is not None
+    assert step.fault.code == 'E_OBS_STALE'
     return now - stamp
 
 

@@ -44,7 +44,7 @@ def test_the_ramp_begins_anew_after_each_stop():
     run(controller, 6)
     controller.emergency_stop('the button was pressed')
     assert first(run(controller, 2, start=7)) == [0.0, 0.0]
-    controller.reset()
+    assert controller.reset(make_state(8 * DT), 8 * DT) is None
 
     steps = run(controller, 13, start=9)
 
@@ -194,7 +194,7 @@ def test_a_clock_that_goes_back_is_stopped_for():
     assert steps[1].fault is None
 
 
-@pytest.mark.fault('G11', 'SAFE', 'E_TICK_LATE')
+@pytest.mark.fault('G11', 'SAFE', 'E_OBS_STALE')
 def test_a_clock_that_jumps_an_hour_ahead_is_stopped_for():
     controller = active()
     run(controller, 3)
@@ -229,7 +229,7 @@ def test_an_error_in_the_program_is_a_latched_fault_and_the_loop_lives(
     assert (step.mode, str(step.fault)) == (Mode.FAULT, 'E_INTERNAL: ZeroDivisionError: a bug')
     assert first([step]) == [0.2]
     assert {step.mode for step in run(controller, 20, start=5)} == {Mode.FAULT}
-    controller.reset()
+    assert controller.reset(make_state(24 * DT), 24 * DT) is None
     assert [step.mode for step in run(controller, 10, start=25)][-1] is Mode.ACTIVE
 
 
@@ -242,3 +242,56 @@ def test_a_policy_that_goes_on_answering_nan_is_latched_out():
     assert [step.mode for step in steps] == [Mode.HOLD, Mode.SAFE, Mode.FAULT, Mode.FAULT]
     assert {step.fault.code for step in steps if step.fault} == {'E_ACT_NONFINITE'}
     assert first(steps) == [0.0] * 4
+
+
+@pytest.mark.fault('A21', 'SAFE', 'E_OBS_RANGE')
+def test_a_joint_at_twice_its_limit_is_held_for_a_period_and_then_stopped_for():
+    controller = active()  # the elbow may be at 2 rad
+    run(controller, 3)
+
+    steps = [
+        controller.step(make_state(i * DT, joint_position=(0.0, 4.0)), i * DT) for i in (4, 5, 6)
+    ]
+
+    assert [step.mode for step in steps] == [Mode.HOLD, Mode.SAFE, Mode.SAFE]
+    assert {step.fault.code for step in steps if step.fault} == {'E_OBS_RANGE'}
+    assert first(steps) == [0.3, 0.2, 0.1]
+
+
+def test_a_reset_while_something_else_is_wrong_is_refused_and_says_what():
+    controller = active()
+    run(controller, 3)
+    controller.emergency_stop('the button was pressed')
+    run(controller, 1, start=4)
+    gone = make_state(0.0)  # 1 s old
+
+    fault = controller.reset(gone, 1.0)
+
+    assert fault is not None
+    assert fault.code == 'E_OBS_STALE'
+    assert controller.mode is Mode.FAULT
+    controller.forbid(DISABLED)
+    assert controller.reset(make_state(5 * DT), 5 * DT) == DISABLED
+    controller.permit('W_DISABLED')
+    assert controller.reset(make_state(5 * DT), 5 * DT) is None
+    assert controller.mode is Mode.SAFE  # and no longer FAULT
+
+
+def test_the_watchdogs_own_time_is_no_clock_that_goes_back():
+    controller = active()
+    run(controller, 3)
+    controller.overrun(5.5 * DT)  # a moment after the tick below has read the time
+
+    step = controller.step(make_state(5.4 * DT), 5.4 * DT)
+
+    assert step.fault is not None
+    assert step.fault.code == 'E_TICK_LATE'
+
+
+def test_a_stop_and_a_reset_within_one_period_still_stop_the_robot():
+    controller = active()
+    run(controller, 3)
+    controller.emergency_stop('the button was pressed')
+    assert controller.reset(make_state(3 * DT), 3 * DT) is None
+
+    assert [step.mode for step in run(controller, 10, start=4)] == [Mode.SAFE] * 9 + [Mode.ACTIVE]

@@ -55,7 +55,7 @@ def test_what_is_started_is_an_executable_of_the_package(path: Path):
 
 def test_what_is_set_is_a_parameter_of_the_nodes():
     pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
-    from sac_ros.lifecycle_node import PARAMETERS as POLICY
+    from sac_ros.parameters import PARAMETERS as POLICY
     from sim_training.robot_node import PARAMETERS as SIM
 
     robot, sim = FILES

@@ -11,6 +11,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 from geometry_msgs.msg import PointStamped, Twist
 from two_clocks import SPEC, WALL, Clocks
 
+from sac_ros.controller import Mode, PolicyController
 from sac_ros.guard import FUTURE_TOLERANCE, Guard
 from sac_ros.measurements import Measurements
 
@@ -64,6 +65,7 @@ def test_the_same_message_is_not_new_however_long_one_waits(clocks):
     assert clocks.age == pytest.approx(10.0)
 
 
+@pytest.mark.fault('G12', 'ACTIVE', '')
 def test_a_clock_that_was_set_begins_a_new_order_of_stamps(clocks):
     clocks.joints(1.0, 2.0)
     clocks.steady, clocks.wall = 0.02, WALL - 3600.0
@@ -140,3 +142,22 @@ def test_a_stamp_far_from_any_clock_is_stale_and_finite(clocks):
     fault = Guard(SPEC).find_fault(clocks.measurements.state(), clocks.steady)
     assert fault.code == 'E_OBS_STALE'
     assert np.isfinite(clocks.position).all()
+
+
+@pytest.mark.fault('A13', 'ACTIVE', 'W_OBS_RATE')
+def test_a_robot_at_60_percent_of_the_control_rate_is_followed_and_told_of():
+    spec = make_spec(observation=[{'term': 'joint_position'}])  # 50 Hz; 40 Hz are enough
+    controller = PolicyController(spec, lambda _: np.zeros(2, dtype=np.float32))
+    clocks = Clocks(spec)
+    clocks.joints(0.1, 0.2)
+    assert controller.activate(clocks.measurements.state(), clocks.steady) is None
+    codes: list[str] = []
+
+    for i in range(60):
+        clocks.steady += 1.0 / 30.0  # 30 Hz
+        clocks.joints(0.1 + 0.001 * i, 0.2)
+        step = controller.step(clocks.measurements.state(), clocks.steady)
+        codes += [notice.code for notice in clocks.measurements.take_notices()]
+        assert step.mode is Mode.ACTIVE
+
+    assert set(codes) == {'W_OBS_RATE'}

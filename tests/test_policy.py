@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +261,15 @@ def _forward(actor: Actor, observation: np.ndarray) -> np.ndarray:
 
 def _bounds(spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
     return spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
+
+
+@pytest.mark.fault('G04', 'ACTIVE', '')
+def test_a_policy_brings_no_threads_that_could_spin(tmp_path: Path):
+    def threads() -> int:
+        return len(os.listdir('/proc/self/task'))
+
+    before = threads()
+    policy = export_model(tmp_path / 'model.onnx', make_spec())
+    for _ in range(100):
+        policy(np.zeros(policy.spec.observation_size, dtype=np.float32))
+    assert threads() <= before

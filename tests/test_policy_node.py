@@ -135,7 +135,8 @@ def test_parameters_explain_themselves(process: NodeProcess, peer: Peer):
     assert all(len(descriptor.description) > 30 for descriptor in descriptors)
     assert {name for name, one in found.items() if one.read_only} == {
         'autostart',
+        'expected_sha256',
         'realtime_priority',
     }
     assert found['speed_scale'].floating_point_range[0].to_value == 1.0
-    assert found['realtime_priority'].integer_range[0].to_value == 99
+    assert found['realtime_priority'].integer_range[0].to_value == 98

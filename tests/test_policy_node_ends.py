@@ -1,5 +1,6 @@
 """How a policy node ends, by a signal, a bug, SIGKILL, and that it never begins by itself."""
 
+import gc
 import re
 import signal
 import time
@@ -96,6 +97,20 @@ def test_a_bug_in_a_transition_is_kept_for_the_process_to_die_of(
     monkeypatch.setattr(PolicyController, 'activate', broken)
     wait_for(lambda: node.trigger_activate() and node.crash is not None, 'the bug')
     assert isinstance(node.crash, ZeroDivisionError)
+
+
+@pytest.mark.fault('G02', 'ACTIVE', '')
+def test_what_lives_at_activation_is_never_looked_through_for_garbage_again(
+    model: Path, peer: Peer, lone_node, lone_arm: Arm
+):
+    ballast = [[i] for i in range(1_000_000)]  # would cost a tenth of a second each time
+    lone_arm.send_states()
+    lone_node(model=model, autostart=True)
+    wait_for(lambda: peer.state(LONE_NODE) == 'active', 'activation')
+    assert gc.get_freeze_count() > len(ballast)
+    assert sum(gc.get_count()) < 100_000
+    assert peer.change(LONE_NODE, 'deactivate')
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.fault('G07', 'stopped, exit 0', '')

@@ -79,9 +79,12 @@ def test_disabled_the_robot_is_stopped_and_enabled_the_policy_acts_again(
     assert (answer.success, answer.message) == (True, 'disabled: the stop command is being sent')
     arm.wait_for_mode(Mode.SAFE, 'W_DISABLED')
     wait_for(lambda: not arm.newest().command.any(), 'the stop command')
-    assert arm.call('reset').message.startswith('reset, but still W_DISABLED')
-    assert arm.newest().mode is Mode.SAFE  # a reset is no permission
+    assert arm.call('estop').success
+    arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+    assert arm.call('reset').message.startswith('not reset: W_DISABLED')
+    assert arm.newest().mode is Mode.FAULT
     assert arm.enable(True).success
+    assert arm.call('reset').success
     arm.wait_for_mode(Mode.ACTIVE)
 
 
@@ -132,6 +135,17 @@ def test_shadow_mode_cannot_be_left_under_a_configured_node(configured: None, pe
     result = peer.call(SetParameters, f'{NODE}/set_parameters', request).results[0]
     assert not result.successful
     assert result.reason == "'shadow' is read by configure: deactivate, clean up first"
+
+
+@pytest.mark.fault('C16', 'refused', '')
+@pytest.mark.parametrize('name', ['upper', 'action.upper', 'max_rate', 'limits', 'autostart'])
+def test_no_parameter_changes_what_the_contract_says(
+    configured: None, peer: Peer, arm: Arm, name: str
+):
+    arm.send_states()
+    arm.activate()
+    assert not set_double(peer, NODE, name, 9.0).successful
+    arm.wait_for_mode(Mode.ACTIVE)
 
 
 def test_nothing_moves_while_the_operator_only_looks_at_the_preflight_report(

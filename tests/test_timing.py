@@ -172,5 +172,16 @@ def test_a_watchdog_that_has_slept_itself_lets_the_tick_go_first():
     watchdog.tick_ended(0.02)
     watchdog.rest(0.02)
     assert not watchdog.is_needed(2.0)  # the computer was frozen
-    watchdog.rest(2.0)
-    assert watchdog.is_needed(2.005)  # the tick has had its chance
+    assert watchdog.rest(2.0) == pytest.approx(0.02)
+    assert watchdog.is_needed(2.02)  # the tick has had its chance
+
+
+def test_two_commands_are_at_least_half_a_period_apart():
+    schedule = TickSchedule(0.02)
+    schedule.start(0.0)  # due at 0.02, deadline at 0.025
+    schedule.tick_at_deadline(0.025)
+    schedule.sent(0.025)
+    schedule.arrived(0.0312)  # the state that was late, 0.31 periods after the deadline
+    assert not schedule.is_due(0.0312)
+    schedule.sent(0.06)  # a tick that took long
+    assert schedule.deadline >= 0.07

@@ -1,0 +1,22 @@
+"""What tests of several files share: one short run of training, made once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope='session')
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run of 300 steps of Pendulum-v1, to be read only."""
+    from tiny_runs import make_command, run  # here: most tests need no training
+
+    folder = tmp_path_factory.mktemp('finished') / 'run'
+    run(make_command(folder))
+    return folder
+
+
+@pytest.fixture
+def own_run(finished_run: Path, tmp_path: Path) -> Path:
+    """Return a copy of that run, to be spoilt."""
+    return shutil.copytree(finished_run, tmp_path / 'run')
