@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,10 +73,11 @@ class Peer:
         self.node = Node('peer', context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
+        self._streams: list[Stream] = []
+        self._chores: deque[tuple[Callable[[object], object], object, threading.Event]] = deque()
+        self._subscriptions: list[tuple[list, Subscription]] = []
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
-        self._streams: list[Stream] = []
-        self._subscriptions: list[tuple[list, Subscription]] = []
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 100) -> list:
         """Return a list to which the messages on a topic will be added."""
@@ -114,7 +115,7 @@ class Peer:
         """Listen no longer to what comes into a list."""
         for pair in [pair for pair in self._subscriptions if pair[0] is messages]:
             self._subscriptions.remove(pair)
-            self.node.destroy_subscription(pair[1])
+            self.destroy(self.node.destroy_subscription, pair[1])
 
     def stream(self, topic: str, make: Callable[[], object], rate: float) -> 'Stream':
         """Publish what `make` returns at `rate` [Hz] until the stream is stopped."""
@@ -150,7 +151,7 @@ class Peer:
         end = time.monotonic() + timeout
         while not future.done() and time.monotonic() < end:
             time.sleep(0.005)
-        self.node.destroy_client(client)
+        self.destroy(self.node.destroy_client, client)
         return future
 
     def state(self, node: str) -> str:
@@ -169,10 +170,21 @@ class Peer:
         self.node.destroy_node()
         assert COMMANDS_SEEN.keys() <= {'all'}, f'commands that must not be: {COMMANDS_SEEN}'
 
+    def destroy(self, destroy: Callable[[object], object], entity: object) -> None:
+        """Let the thread that serves an entity destroy it: rclpy has no lock for that."""
+        done = threading.Event()
+        self._chores.append((destroy, entity, done))
+        while not done.wait(0.1):
+            assert self._thread.is_alive(), 'the thread of the peer has died'
+
     def _spin(self) -> None:
         try:
             while self.context.ok():
-                self.executor.spin_once(timeout_sec=0.05)
+                self.executor.spin_once(timeout_sec=0.02)
+                while self._chores:
+                    destroy, entity, done = self._chores.popleft()
+                    destroy(entity)
+                    done.set()
         except ExternalShutdownException:
             pass
 

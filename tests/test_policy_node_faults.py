@@ -132,10 +132,12 @@ def test_twenty_robots_that_are_killed_are_each_stopped_for_before_another_one_i
                 wait_for(lambda enough=enough: len(lone_arm.records) > enough, 'control')
                 robot.process.kill()
                 lone_arm.wait_for_mode(Mode.SAFE, 'E_OBS_STALE')
-            stopped = lone_arm.steps(count)
-            first = next(i for i, step in enumerate(stopped) if step.mode is Mode.SAFE)
-            assert stopped[first].command[0] < stopped[first - 1].command[0] or kill == 0
-            assert Mode.ACTIVE not in [step.mode for step in stopped[first:]]
+            steps = lone_arm.steps(count)
+            last = max(i for i, step in enumerate(steps) if step.mode is Mode.ACTIVE)
+            stopping = steps[last + 1 :]
+            assert {step.mode for step in stopping} == {Mode.SAFE}
+            assert {step.fault.code for step in stopping if step.fault} == {'E_OBS_STALE'}
+            assert (np.diff([step.command[0] for step in steps[last:]]) <= 0.0).all()
         assert node.process.poll() is None
 
 
