@@ -26,8 +26,12 @@ $(READY): setup.py setup.cfg constraints.txt
 demo: setup ## train a small task, export it, run it over ROS 2 topics, show the result
 	$(BIN)/sac-ros demo
 
-test: setup ## run every test, the ROS 2 ones included
-	$(BIN)/python -m pytest
+test: setup ## run every test, the ROS 2 ones included; sac_ros must be covered by them
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet
+	$(BIN)/python tests/coverage_floor.py
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .
@@ -49,5 +53,5 @@ bench: setup ## measure against peers, side by side (minutes; leave the machine 
 
 clean: ## remove what the other words left behind, .venv and runs excepted
 	rm -rf build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov
-	rm -f .coverage .coverage.*
+	rm -f .coverage .coverage.* coverage.json
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
