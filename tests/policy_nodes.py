@@ -96,12 +96,13 @@ def lone_node(peer: Peer) -> Iterator[Callable[..., PolicyNode]]:
         return made[-1]
 
     yield make
-    while made:
-        node = made.pop()
+    def end(node: PolicyNode) -> None:
         peer.executor.remove_node(node)
         node.close()
         node.destroy_node()
-        del node  # rclpy's state machine keeps a node in the graph until it is freed
+
+    while made:  # rclpy's state machine keeps a node in the graph until it is freed
+        peer.destroy(end, made.pop())
 
     def has_gone() -> bool:
         gc.collect()

@@ -182,11 +182,16 @@ class Peer:
             while self.context.ok():
                 self.executor.spin_once(timeout_sec=0.02)
                 while self._chores:
-                    destroy, entity, done = self._chores.popleft()
-                    destroy(entity)
-                    done.set()
+                    self._do(*self._chores.popleft())
         except ExternalShutdownException:
             pass
+
+    def _do(
+        self, destroy: Callable[[object], object], entity: object, done: threading.Event
+    ) -> None:
+        """Do a chore; afterwards nothing here keeps its entity alive."""
+        destroy(entity)
+        done.set()
 
 
 class Stream:
