@@ -96,6 +96,7 @@ def lone_node(peer: Peer) -> Iterator[Callable[..., PolicyNode]]:
         return made[-1]
 
     yield make
+
     def end(node: PolicyNode) -> None:
         peer.executor.remove_node(node)
         node.close()
