@@ -36,6 +36,10 @@ def parameter_names(path: Path) -> set[str]:
             for key in mapping.keys
             if isinstance(key, ast.Constant)
         }
+    for node in ast.parse(path.read_text()).body:  # those that are passed on by a table
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'PARAMETERS':
+            assert isinstance(node.value, ast.Dict)
+            names |= {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
     return names
 
 

@@ -53,7 +53,8 @@ def test_a_publisher_that_begins_anew_by_an_older_clock_is_heard_after_the_timeo
         clocks.steady = steady
         assert clocks.joints(3.0, 4.0, age=50.0) is is_heard
     assert clocks.age == pytest.approx(50.0)  # and the guard refuses it
-    assert clocks.notices() == [
+    notices = [notice for notice in clocks.notices() if 'W_OBS_RATE' not in notice]
+    assert notices == [
         'W_STAMP_ORDER: joint_states is 49.900 s older than the one before it, and was dropped'
     ]
 
@@ -113,7 +114,7 @@ def test_a_type_without_header_is_dated_by_its_arrival_without_a_word():
     for steady in (1.0, 2.0):
         assert measurements.update('goal_velocity', Twist(), WALL + steady, steady)
         assert measurements.state().stamps == {'goal_velocity': steady}
-    assert measurements.take_notices() == []
+    assert {notice.code for notice in measurements.take_notices()} <= {'W_OBS_RATE'}
 
 
 def test_the_time_between_measurements_is_smoothed_on_the_steady_clock(clocks):
