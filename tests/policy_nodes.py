@@ -11,18 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import make_spec, make_state, topic
+from node_process import NodeProcess, parameters, running
 from rclpy.publisher import Publisher
-from ros import (
-    NodeProcess,
-    Peer,
-    Stream,
-    parameters,
-    policy_status,
-    running,
-    values_of,
-    wait_for,
-    write_constant_model,
-)
+from ros import Peer, Stream, policy_status, values_of, wait_for, write_constant_model
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
@@ -103,7 +94,7 @@ def lone_node(peer: Peer) -> Iterator[Callable[..., PolicyNode]]:
         node.destroy_node()
 
     while made:  # rclpy's state machine keeps a node in the graph until it is freed
-        peer.destroy(end, made.pop())
+        peer.do(end, made.pop())
 
     def has_gone() -> bool:
         gc.collect()

@@ -1,19 +1,18 @@
-"""Real ROS for tests: node processes, and a peer that plays the robot and the operator.
+"""Real ROS for tests: a peer that plays the robot and the operator (processes: node_process.py).
 
 All waits have a limit and say what they waited for.  The tests of one pytest process have a ROS
 domain to themselves.
 """
 
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -37,6 +36,7 @@ from sac_ros.messages import MessageError
 from sac_ros.spec import TaskSpec
 from sim_training.ros_domain import local_environment
 
+T = TypeVar('T')
 ROOT = Path(__file__).parents[1]
 WAIT = 30.0  # [s]: far more than anything needs, also on a busy machine
 TRANSITIONS = {
@@ -74,7 +74,7 @@ class Peer:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self._streams: list[Stream] = []
-        self._chores: deque[tuple[Callable[[object], object], object, threading.Event]] = deque()
+        self._chores: deque[tuple[Callable[[], object], futures.Future]] = deque()
         self._subscriptions: list[tuple[list, Subscription]] = []
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -115,12 +115,12 @@ class Peer:
         """Listen no longer to what comes into a list."""
         for pair in [pair for pair in self._subscriptions if pair[0] is messages]:
             self._subscriptions.remove(pair)
-            self.destroy(self.node.destroy_subscription, pair[1])
+            self.do(self.node.destroy_subscription, pair[1])
 
     def stream(self, topic: str, make: Callable[[], object], rate: float) -> 'Stream':
         """Publish what `make` returns at `rate` [Hz] until the stream is stopped."""
         publisher = self.node.create_publisher(type(make()), topic, 1)
-        self._streams.append(Stream(self.node, publisher, make, rate))
+        self._streams.append(Stream(self, publisher, make, rate))
         return self._streams[-1]
 
     def call(self, kind: type, service: str, request: object) -> object:
@@ -151,7 +151,7 @@ class Peer:
         end = time.monotonic() + timeout
         while not future.done() and time.monotonic() < end:
             time.sleep(0.005)
-        self.destroy(self.node.destroy_client, client)
+        self.do(self.node.destroy_client, client)
         return future
 
     def state(self, node: str) -> str:
@@ -170,38 +170,42 @@ class Peer:
         self.node.destroy_node()
         assert COMMANDS_SEEN.keys() <= {'all'}, f'commands that must not be: {COMMANDS_SEEN}'
 
-    def destroy(self, destroy: Callable[[object], object], entity: object) -> None:
-        """Let the thread that serves an entity destroy it: rclpy has no lock for that."""
-        done = threading.Event()
-        self._chores.append((destroy, entity, done))
-        while not done.wait(0.1):
+    def unpublish(self, publisher: Publisher) -> None:
+        """Leave a topic."""
+        self.do(self.node.destroy_publisher, publisher)
+
+    def do(self, act: Callable[..., T], *arguments: object) -> T:
+        """Let the thread that serves entities change or destroy one: rclpy has no lock."""
+        done: futures.Future[T] = futures.Future()
+        self._chores.append((partial(act, *arguments), done))
+        del arguments  # else they would outlive their destruction here
+        while not futures.wait([done], 0.1).done:
             assert self._thread.is_alive(), 'the thread of the peer has died'
+        return done.result()
 
     def _spin(self) -> None:
         try:
             while self.context.ok():
                 self.executor.spin_once(timeout_sec=0.02)
                 while self._chores:
-                    self._do(*self._chores.popleft())
+                    _run(*self._chores.popleft())
         except ExternalShutdownException:
             pass
 
-    def _do(
-        self, destroy: Callable[[object], object], entity: object, done: threading.Event
-    ) -> None:
-        """Do a chore; afterwards nothing here keeps its entity alive."""
-        destroy(entity)
-        done.set()
+
+def _run(act: Callable[[], object], done: futures.Future) -> None:
+    """Do a chore; afterwards nothing here keeps alive what it has destroyed."""
+    done.set_result(act())
 
 
 class Stream:
     """Publishes again and again from a thread."""
 
     def __init__(
-        self, node: Node, publisher: Publisher, make: Callable[[], object], rate: float
+        self, peer: Peer, publisher: Publisher, make: Callable[[], object], rate: float
     ) -> None:
         self._stop = threading.Event()
-        self._node = node
+        self._peer = peer
         self._arguments = (publisher, make, 1.0 / rate)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -210,7 +214,7 @@ class Stream:
         if not self._stop.is_set():
             self._stop.set()
             self._thread.join(WAIT)
-            self._node.destroy_publisher(self._arguments[0])
+            self._peer.unpublish(self._arguments[0])
 
     def _run(self) -> None:
         publisher, make, period = self._arguments
@@ -219,63 +223,6 @@ class Stream:
             publisher.publish(make())
             due += period
             time.sleep(max(0.0, due - time.monotonic()))
-
-
-class NodeProcess:
-    """A Python program that is a node, and everything that it has printed."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "tests"}'},
-        )
-
-    def log(self) -> str:
-        size = self._output.seek(0, os.SEEK_END)
-        return os.pread(self._output.fileno(), size, 0).decode()
-
-    def wait_for_log(self, text: str) -> None:
-        def is_there() -> bool:
-            return text in self.log() or self.process.poll() is not None
-
-        wait_for(is_there, f'{text!r} in the log')
-        assert text in self.log(), self.log()
-
-    def end(self, number: int) -> int:
-        """Send a signal and return the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(WAIT)
-
-    def close(self) -> None:
-        """End the process as an operator would; one that was killed haunts the others for 20 s."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(WAIT)
-        self._output.close()
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[NodeProcess]:
-    """Run `python arguments` while the `with` block runs."""
-    node = NodeProcess(arguments)
-    try:
-        yield node
-    finally:
-        node.close()
-
-
-def parameters(**values: object) -> list[str]:
-    """Return parameters as the words of a command line."""
-    words = [word for key, value in values.items() for word in ('-p', f'{key}:={_text(value)}')]
-    return ['--ros-args', *words]
 
 
 def write_constant_model(path: Path, spec: TaskSpec, action: Sequence[float]) -> Path:
@@ -301,7 +248,3 @@ def policy_status(diagnostics: Sequence[DiagnosticArray], node: str) -> Diagnost
 def values_of(status: DiagnosticStatus) -> Mapping[str, str]:
     """Return the values of a status by their names."""
     return {pair.key: pair.value for pair in status.values}
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,7 +13,8 @@ from bench_children import CLI, find_children
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
-from ros import running, wait_for
+from node_process import running
+from ros import wait_for
 
 from sac_ros.errors import UserError
 from sim_training import bench, bench_control

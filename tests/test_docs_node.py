@@ -10,10 +10,11 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray
+from node_process import running
 from policy_nodes import LONE_NODE, NODE, Arm, start
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from ros import Peer, policy_status, running, values_of, wait_for
+from ros import Peer, policy_status, values_of, wait_for
 
 from sac_ros import control_loop, lifecycle_node, parameters
 from sac_ros.controller import Mode

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ros import parameters, wait_for
+from node_process import parameters
+from ros import wait_for
 
 ROOT = Path(__file__).parents[1]
 TALKATIVE = """

@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
+from node_process import NodeProcess, running
 from policy_nodes import ACTION, LONE_NODE, NODE, SPEC, Arm, settle, start
 from rcl_interfaces.srv import DescribeParameters
-from ros import NodeProcess, Peer, running, wait_for
+from ros import Peer, wait_for
 from std_msgs.msg import String
 
 from sac_ros.controller import Mode

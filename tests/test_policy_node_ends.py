@@ -13,9 +13,10 @@ from builders import onnx_model
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from node_process import running
 from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
 from rclpy.lifecycle import TransitionCallbackReturn
-from ros import Peer, policy_status, running, wait_for
+from ros import Peer, policy_status, wait_for
 
 from sac_ros.controller import Mode, PolicyController
 
@@ -39,7 +40,7 @@ def test_a_bad_model_is_told_in_one_line_and_the_node_lives_on(
         path.write_bytes(content)
     diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
     node = lone_node(model=path)
-    assert node.trigger_configure() is TransitionCallbackReturn.FAILURE
+    assert peer.do(node.trigger_configure) is TransitionCallbackReturn.FAILURE
     assert node.crash is None
     assert peer.state(LONE_NODE) == 'unconfigured'
     wait_for(
@@ -85,17 +86,17 @@ def test_a_node_that_starts_by_itself_does_so_once(
 
 
 def test_a_bug_in_a_transition_is_kept_for_the_process_to_die_of(
-    model: Path, lone_node, lone_arm: Arm, monkeypatch: pytest.MonkeyPatch
+    model: Path, peer: Peer, lone_node, lone_arm: Arm, monkeypatch: pytest.MonkeyPatch
 ):
     lone_arm.send_states()
     node = lone_node(model=model)
-    assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+    assert peer.do(node.trigger_configure) is TransitionCallbackReturn.SUCCESS
 
     def broken(self, state, now):
         raise ZeroDivisionError('a bug in activation')
 
     monkeypatch.setattr(PolicyController, 'activate', broken)
-    wait_for(lambda: node.trigger_activate() and node.crash is not None, 'the bug')
+    wait_for(lambda: peer.do(node.trigger_activate) and node.crash is not None, 'the bug')
     assert isinstance(node.crash, ZeroDivisionError)
 
 

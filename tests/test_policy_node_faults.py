@@ -11,10 +11,11 @@ from builders import make_state
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from node_process import NodeProcess, running
 from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start, wait_for_values
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from ros import NodeProcess, Peer, policy_status, running, values_of, wait_for
+from ros import Peer, policy_status, values_of, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
@@ -157,7 +158,7 @@ def test_a_reader_that_asks_for_more_than_the_robot_offers_is_told_so(
         assert not peer.change(LONE_NODE, 'activate')
         node.wait_for_log('not activated: E_QOS_INCOMPATIBLE')
         assert 'reliability BEST_EFFORT offered, RELIABLE requested' in node.log()
-    peer.node.destroy_publisher(publisher)
+    peer.unpublish(publisher)
 
 
 @pytest.mark.fault('A26', 'INACTIVE', 'E_TYPE_INCOMPATIBLE')
@@ -195,13 +196,13 @@ def test_a_second_commander_is_not_fought_with(
     process.wait_for_log(
         'not activated: E_CMD_CONFLICT: /arm/arm/commands is also published by /peer'
     )
-    peer.node.destroy_publisher(rival)
+    peer.unpublish(rival)
     arm.activate()
     arm.wait_for_mode(Mode.ACTIVE)
     rival = peer.node.create_publisher(Float64MultiArray, '/arm/arm/commands', 1)
     arm.wait_for_mode(Mode.SAFE, 'E_CMD_CONFLICT')
     wait_for(lambda: not arm.newest().command.any(), 'the stop command')
-    peer.node.destroy_publisher(rival)
+    peer.unpublish(rival)
     arm.wait_for_mode(Mode.ACTIVE)
 
 
@@ -235,7 +236,7 @@ def test_garbage_on_the_wire_neither_kills_nor_moves(
     count = len(arm.records)
     wait_for(lambda: len(arm.records) > count + 30, 'control goes on')
     assert process.process.poll() is None
-    peer.node.destroy_publisher(publisher)
+    peer.unpublish(publisher)
     arm.wait_for_mode(Mode.ACTIVE)
 
 
@@ -321,7 +322,7 @@ def test_with_simulated_time_the_ticks_follow_the_clock_also_when_it_begins_agai
         wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
         assert 'Traceback' not in node.log()
     for one in (clock, publisher):
-        peer.node.destroy_publisher(one)
+        peer.unpublish(one)
 
 
 @pytest.mark.fault('G17', 'ACTIVE', 'W_RT_DENIED')

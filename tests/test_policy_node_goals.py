@@ -8,8 +8,9 @@ from builders import make_spec, make_state, topic
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from geometry_msgs.msg import PointStamped
+from node_process import running
 from policy_nodes import ACTION, LONE_NODE, TIMEOUT, start
-from ros import Peer, running, wait_for, write_constant_model
+from ros import Peer, wait_for, write_constant_model
 from std_msgs.msg import Float64MultiArray
 
 from sac_ros.controller import Mode

@@ -7,10 +7,11 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
+from node_process import NodeProcess, running
 from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
 from rcl_interfaces.srv import SetParameters
-from ros import NodeProcess, Peer, running, wait_for
+from ros import Peer, wait_for
 from std_msgs.msg import Bool, Float64MultiArray
 
 from sac_ros.controller import Mode
@@ -122,7 +123,7 @@ def test_in_shadow_mode_the_robot_hears_nothing_and_the_operator_everything(
         assert lone_arm.commands == []
         assert peer.node.count_publishers('/lone/arm/commands') == 1  # the other one
         lone_arm.wait_for_mode(Mode.ACTIVE)
-    peer.node.destroy_publisher(other)
+    peer.unpublish(other)
     assert list(shadow[-1].data) == pytest.approx([0.0, 0.0])  # it has stopped for itself too
     assert max(message.data[0] for message in shadow) == pytest.approx(0.9)
 

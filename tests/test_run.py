@@ -11,7 +11,8 @@ from builders import export_model
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
-from ros import ROOT, running, wait_for
+from node_process import running
+from ros import ROOT, wait_for
 
 from sac_ros.errors import UserError
 from sim_training import run

@@ -12,8 +12,9 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from geometry_msgs.msg import PointStamped, PoseStamped
+from node_process import parameters, running
 from rclpy.qos import QoSProfile
-from ros import Peer, parameters, running, wait_for
+from ros import Peer, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
@@ -49,10 +50,14 @@ def simulate(peer: Peer) -> Iterator[Callable[..., SimNode]]:
         return made[-1]
 
     yield start
-    for node in made:
+
+    def end(node: SimNode) -> None:
         peer.executor.remove_node(node)
         node.close()
         node.destroy_node()
+
+    while made:
+        peer.do(end, made.pop())
 
 
 def positions(messages: list[JointState]) -> np.ndarray:
