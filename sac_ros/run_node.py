@@ -5,6 +5,7 @@ so they stay out, and a signal only asks the loop to end.  rclpy is imported whe
 so that a machine without ROS is told what to install.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from sac_ros.errors import UserError
 from sac_ros.output import unblocked_stderr
+from sac_ros.transport import datagrams_only
 
 if TYPE_CHECKING:
     from rclpy.clock import Clock
@@ -56,7 +58,10 @@ def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
             raise
         print(f'{name}: {hint}', file=sys.stderr)
         return 1
-    with unblocked_stderr():
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    middleware = get_rmw_implementation_identifier()
+    with unblocked_stderr(), datagrams_only(os.environ, middleware):
         return _spin(name, create, signals)
 
 
