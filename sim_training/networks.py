@@ -59,8 +59,12 @@ class Actor(nn.Module):
 
     def sample(self, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return unit actions drawn from pi, reparameterised, and log pi of each, (batch,)."""
+        size = (len(observation), len(self.action_middle))
+        return self.draw(observation, torch.randn(size, generator=generator))
+
+    def draw(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Do as `sample` with standard normal noise that is given, (batch, action_size)."""
         mean, log_std = self(observation)
-        noise = torch.randn(mean.shape, generator=generator)
         return squash(mean, log_std, noise)
 
     def mean_action(self, observation: Tensor) -> Tensor:

@@ -18,12 +18,17 @@ Means are over one batch, the last one before the row was written; log pi is of 
 
 import copy
 import math
+from collections.abc import Callable
+from shutil import which
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch._dynamo
 from torch import Tensor
 
+from sac_ros.errors import UserError
+from sim_training.adam import Adam
 from sim_training.networks import Actor, Critic
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
@@ -68,15 +73,19 @@ class SAC:
         entropy = config.target_entropy
         self.target_entropy = -float(action_size) if entropy is None else entropy
         self.generator = torch.Generator().manual_seed(seed)  # of every action that is sampled
-        self.actor_adam = _adam(list(self.actor.parameters()), config)
-        self.critic_adam = _adam(list(self.critic.parameters()), config)
-        self.alpha_adam = _adam([self.log_alpha], config)
+        self.actor_adam = Adam(list(self.actor.parameters()), config.learning_rate)
+        self.critic_adam = Adam(list(self.critic.parameters()), config.learning_rate)
+        self.alpha_adam = Adam([self.log_alpha], config.learning_rate)
+        self._update_once: Callable[[Batch, Tensor, Tensor], Losses] = self._update
 
     @torch.no_grad()
     def explore(self, observation: np.ndarray) -> np.ndarray:
-        """Return a unit action drawn from the policy; observation (observation_size,) float32."""
-        unit_action, _ = self.actor.sample(torch.from_numpy(observation[None]), self.generator)
-        return unit_action[0].numpy()
+        """Return unit actions drawn from the policy, (n, action_size), for n observations.
+
+        Observations are float32, shape (n, observation_size).
+        """
+        unit_action, _ = self.actor.sample(torch.from_numpy(observation), self.generator)
+        return unit_action.numpy()
 
     @torch.no_grad()
     def exploit(self, observation: np.ndarray) -> np.ndarray:
@@ -96,16 +105,27 @@ class SAC:
             network.observation_mean.copy_(mean)
             network.observation_scale.copy_(1.0 / deviation.clamp(min=SMALLEST_DEVIATION))
 
+    def compile(self) -> None:
+        """Let torch compile the update into one graph; the first update then takes a minute.
+
+        Raises UserError where torch cannot.
+        """
+        reason = why_not_compiled()
+        if reason is not None:
+            raise UserError(f'the update cannot be compiled: {reason}')
+        torch._dynamo.config.trace_autograd_ops = True
+        self._update_once = torch.compile(self._update, fullgraph=True, dynamic=False)
+
     def update(self, batches: Batch) -> Losses:
         """Do one update with each `batch_size` rows; return the numbers of the last one."""
+        size = (self.config.batch_size, len(self.actor.action_middle))
         for start in range(0, len(batches.reward), self.config.batch_size):
             rows = slice(start, start + self.config.batch_size)
             batch = Batch(*(field[rows] for field in batches))
-            critic_loss, value = self._update_critic(batch)
-            actor_loss, log_pi = self._update_actor(batch)
-            temperature_loss = self._update_temperature(log_pi)
-            self._update_target()
-        return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, -log_pi.mean(), value)
+            next_noise = torch.randn(size, generator=self.generator)
+            noise = torch.randn(size, generator=self.generator)
+            losses = self._update_once(batch, next_noise, noise)
+        return losses
 
     @property
     def alpha(self) -> Tensor:
@@ -113,9 +133,12 @@ class SAC:
         return self.log_alpha.detach().exp()
 
     @torch.no_grad()
-    def target(self, batch: Batch) -> Tensor:
-        """Return y, what every critic should say of the batch, shape (batch,)."""
-        next_action, log_pi = self.actor.sample(batch.next_observation, self.generator)
+    def target(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Return y, what every critic should say of the batch, shape (batch,).
+
+        The next action is drawn by standard normal `noise`, shape (batch, action_size).
+        """
+        next_action, log_pi = self.actor.draw(batch.next_observation, noise)
         target_q = self.target_critic(batch.next_observation, next_action)
         # Equation 4, by the target critics: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
         next_value = target_q.amin(dim=0) - self.alpha * log_pi
@@ -123,32 +146,33 @@ class SAC:
         # next_observation, so its value counts; behind a terminated one there is nothing.
         return batch.reward + self.config.gamma * (1.0 - batch.terminated) * next_value
 
-    def _update_critic(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        target = self.target(batch)
+    def _update(self, batch: Batch, next_noise: Tensor, noise: Tensor) -> Losses:
+        """Do one update; all of it, so that it can be one graph."""
+        critic_loss, value = self._update_critic(batch, self.target(batch, next_noise))
+        actor_loss, log_pi = self._update_actor(batch, noise)
+        temperature_loss = self._update_temperature(log_pi)
+        self._update_target()
+        return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, -log_pi.mean(), value)
+
+    def _update_critic(self, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor]:
         q = self.critic(batch.observation, batch.unit_action)
         # Equation 12: J_Q = sum_i E[(Q_i(s, a) - y)^2 / 2]
         loss = 0.5 * (q - target).square().mean(dim=1).sum()
-        self.critic_adam.zero_grad()
-        loss.backward()
-        self.critic_adam.step()
+        self.critic_adam.descend(loss)
         return loss.detach(), q.detach().mean()
 
-    def _update_actor(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        unit_action, log_pi = self.actor.sample(batch.observation, self.generator)
+    def _update_actor(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        unit_action, log_pi = self.actor.draw(batch.observation, noise)
         q = self.critic(batch.observation, unit_action)
         # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - min_i Q_i(s, a')]
         loss = (self.alpha * log_pi - q.amin(dim=0)).mean()
-        self.actor_adam.zero_grad()
-        loss.backward(inputs=list(self.actor.parameters()))  # through the critics, not into them
-        self.actor_adam.step()
+        self.actor_adam.descend(loss)  # through the critics, not into them
         return loss.detach(), log_pi.detach()
 
     def _update_temperature(self, log_pi: Tensor) -> Tensor:
         # Equation 23: J_alpha = E[-alpha (log pi(a' | s) + target_entropy)]
         loss = -self.log_alpha.exp() * (log_pi.mean() + self.target_entropy)
-        self.alpha_adam.zero_grad()
-        loss.backward()
-        self.alpha_adam.step()
+        self.alpha_adam.descend(loss)
         return loss.detach()
 
     @torch.no_grad()
@@ -159,5 +183,10 @@ class SAC:
         torch._foreach_lerp_(targets, critics, self.config.tau)
 
 
-def _adam(parameters: list[Tensor], config: SACConfig) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+def why_not_compiled() -> str | None:
+    """Return what is missing for `SAC.compile`, or None."""
+    if not hasattr(torch._dynamo.config, 'trace_autograd_ops'):
+        return f'torch {torch.__version__} is too old, 2.13 is needed'
+    if not any(map(which, ('c++', 'g++', 'clang++'))):
+        return 'no C++ compiler was found'
+    return None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sac_ros.errors import UserError
+from sim_training.adam import Adam
 from sim_training.sac import SAC
 
 ACTOR = 'actor'  # its arrays are named actor.<name in the state_dict>, also in best.safetensors
@@ -15,27 +16,18 @@ def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
     """Return weights, Adam's moments, temperature and generator, as views of the live ones."""
     arrays = _weights(agent)
     for name, adam in _optimisers(agent).items():
-        for i, parameter in enumerate(adam.param_groups[0]['params']):
-            for moment, value in adam.state.get(parameter, {}).items():
-                arrays[f'{name}.{i}.{moment}'] = value.numpy()
+        arrays |= {f'{name}.{key}': value.numpy() for key, value in adam.state().items()}
     arrays['generator'] = agent.generator.get_state().numpy()
     return arrays
 
 
 def restore_sac(agent: SAC, arrays: Mapping[str, np.ndarray]) -> None:
     """Undo `sac_arrays` on an agent of the same configuration.  Raises UserError."""
-    for name, live in _weights(agent).items():
+    for name, live in sac_arrays(agent).items():
         found = arrays[name].shape if name in arrays else 'nothing'
         if found != live.shape:
             raise UserError(f'{name} needs shape {live.shape}, found {found}')
         live[...] = arrays[name]
-    for name, adam in _optimisers(agent).items():
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key in arrays:
-            if key.startswith(f'{name}.'):
-                _, i, moment = key.split('.')
-                state.setdefault(int(i), {})[moment] = torch.from_numpy(arrays[key].copy())
-        adam.load_state_dict({**adam.state_dict(), 'state': state})
     agent.generator.set_state(torch.from_numpy(arrays['generator'].copy()))
 
 
@@ -50,7 +42,7 @@ def _weights(agent: SAC) -> dict[str, np.ndarray]:
     return {**arrays, 'log_alpha': agent.log_alpha.detach().numpy()}
 
 
-def _optimisers(agent: SAC) -> dict[str, torch.optim.Adam]:
+def _optimisers(agent: SAC) -> dict[str, Adam]:
     return {
         'actor_adam': agent.actor_adam,
         'critic_adam': agent.critic_adam,

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from sac_ros.errors import UserError
+from sim_training.adam import Adam
 from sim_training.replay_buffer import Batch
 from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
 
 torch.set_num_threads(1)
 SMALL = {'hidden_sizes': (16, 16), 'batch_size': 32, 'learning_starts': 32}
+NOISE = torch.randn(32, 2, generator=torch.Generator().manual_seed(7))
 
 
 def make_agent(seed: int = 0, **overrides: object) -> SAC:
@@ -54,20 +56,18 @@ def set_constant_q(agent: SAC, *values: float) -> None:
 
 def test_target_of_a_terminated_step_is_its_reward():
     batch = make_batch(terminated=torch.ones(32))
-    torch.testing.assert_close(make_agent().target(batch), batch.reward)
+    torch.testing.assert_close(make_agent().target(batch, NOISE), batch.reward)
 
 
 def test_target_otherwise_adds_the_discounted_smallest_value_and_the_entropy():
     agent = make_agent(initial_alpha=0.5, gamma=0.9)
     set_constant_q(agent, 7.0, 4.0)
     batch = make_batch()
-    noise = torch.Generator()
-    noise.set_state(agent.generator.get_state())
     with torch.no_grad():
-        _, log_pi = agent.actor.sample(batch.next_observation, noise)
+        _, log_pi = agent.actor.draw(batch.next_observation, NOISE)
     # y = r + 0.9 (min(7, 4) - 0.5 log pi)
     expected = batch.reward + 0.9 * (4.0 - 0.5 * log_pi)
-    torch.testing.assert_close(agent.target(batch), expected)
+    torch.testing.assert_close(agent.target(batch, NOISE), expected)
 
 
 def test_target_is_terminated_row_by_row():
@@ -75,7 +75,7 @@ def test_target_is_terminated_row_by_row():
     set_constant_q(agent, 4.0, 4.0)
     batch = make_batch(2, reward=torch.tensor([1.0, 1.0]), terminated=torch.tensor([0.0, 1.0]))
     # 1 + 0.9 * 4 = 4.6, and 1 alone
-    torch.testing.assert_close(agent.target(batch), torch.tensor([4.6, 1.0]))
+    torch.testing.assert_close(agent.target(batch, NOISE[:2]), torch.tensor([4.6, 1.0]))
 
 
 def test_target_critics_follow_by_the_share_tau():
@@ -92,7 +92,7 @@ def test_reported_losses_are_those_of_the_formulas():
     twin = copy.deepcopy(agent)  # replays the update by hand, with the same noise
     batch = make_batch()
     losses = agent.update(batch)
-    target = twin.target(batch)
+    target = twin.target(batch, torch.randn(32, 2, generator=twin.generator))
     q = twin.critic(batch.observation, batch.unit_action)
     by_hand = sum(0.5 * ((q[i] - target) ** 2).mean() for i in range(2))
     torch.testing.assert_close(losses.critic, by_hand.detach())
@@ -128,11 +128,13 @@ def test_every_weight_changes_and_every_number_stays_finite():
     assert all(torch.isfinite(loss) and not loss.requires_grad for loss in losses)
 
 
-def test_the_actors_update_leaves_no_gradient_in_the_critics():
+def test_the_actors_update_changes_nothing_in_the_critics():
     agent = make_agent()
-    agent._update_actor(make_batch())
+    before = parameters(agent)
+    agent._update_actor(make_batch(), NOISE)
+    changed = {name for name, value in parameters(agent).items() if (value != before[name]).any()}
+    assert {name.partition('.')[0] for name in changed} == {'actor'}
     assert all(parameter.grad is None for parameter in agent.critic.parameters())
-    assert all(parameter.grad is not None for parameter in agent.actor.parameters())
 
 
 @pytest.mark.parametrize(('target_entropy', 'sign'), [(50.0, 1.0), (-50.0, -1.0)])
@@ -180,14 +182,15 @@ def test_a_seed_gives_the_same_agent_and_leaves_torchs_generator_alone():
     first, second, other = make_agent(seed=1), make_agent(seed=1), make_agent(seed=2)
     assert torch.equal(torch.get_rng_state(), state)
     observation = np.ones(3, np.float32)
-    np.testing.assert_array_equal(first.explore(observation), second.explore(observation))
+    one, two = (agent.explore(observation[None]) for agent in (first, second))
+    np.testing.assert_array_equal(one, two)
     assert (first.exploit(observation) != other.exploit(observation)).all()
 
 
 def test_exploring_varies_inside_the_unit_range_and_exploiting_does_not_vary():
     agent = make_agent()
     observation = np.ones(3, np.float32)
-    explored = np.stack([agent.explore(observation) for _ in range(100)])
+    explored = agent.explore(np.tile(observation, (100, 1)))
     assert explored.shape == (100, 2)
     assert explored.dtype == np.float32
     assert (np.abs(explored) <= 1.0).all()
@@ -238,3 +241,37 @@ def test_an_impossible_option_is_refused_by_name(option: str, value: object, all
     with pytest.raises(UserError) as refusal:
         SACConfig(**{option: value})
     assert str(refusal.value) == f'sac.{option} is {value}; allowed: {allowed}'
+
+
+def test_the_compiled_update_agrees_with_the_eager_one_over_a_hundred_updates():
+    eager, compiled = make_agent(), make_agent()
+    compiled.compile()
+    for _ in range(100):
+        numbers = zip(eager.update(make_batch()), compiled.update(make_batch()), strict=True)
+        for one, other in numbers:
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    one, other = parameters(eager), parameters(compiled)
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_adam_is_torchs_own():
+    config = make_agent().config
+    generator = torch.Generator().manual_seed(0)
+    ours = [torch.randn(4, 3, generator=generator, requires_grad=True) for _ in range(2)]
+    theirs = [value.detach().clone().requires_grad_() for value in ours]
+    adam = Adam(ours, config.learning_rate)
+    reference = torch.optim.Adam(theirs, lr=config.learning_rate)
+    for _ in range(20):
+        adam.descend(sum((value.square() + value.sin()).sum() for value in ours))
+        reference.zero_grad()
+        sum((value.square() + value.sin()).sum() for value in theirs).backward()
+        reference.step()
+    for value, expected in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(value, expected)
+
+
+def test_without_a_compiler_the_update_is_refused_to_be_compiled(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv('PATH', '')
+    with pytest.raises(UserError, match=r'cannot be compiled: no C\+\+ compiler was found'):
+        make_agent().compile()
