@@ -1,5 +1,6 @@
 """BulletRobot: a URDF in PyBullet, driven like a robot.  The only file that imports pybullet."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,24 @@ class BulletRobot:
         # The URDF's effort limits bound the motors; for effort the command itself is the force.
         # PyBullet grants a motor its force for a whole period in each substep: hence the share.
         max_effort = [info[i][10] / substeps for i in self._driven]
-        self._motor = {'forces': max_effort} if self._interface != 'effort' else {}
+        motor = {'forces': max_effort} if self._interface != 'effort' else {}
         self._others = [number for number in numbers.values() if number not in self._joints]
         self._release_motors()
         self._goal_marker: int | None = None
+        # What every period calls, looked up once: the client looks a name up at each use.
+        self._set_motors = partial(
+            self._client.setJointMotorControlArray,
+            self._body,
+            self._driven,
+            _CONTROL_MODES[self._interface],
+            **motor,
+        )
+        self._target = _TARGETS[self._interface]
+        self._step = self._client.stepSimulation
+        self._get_joints = partial(self._client.getJointStates, self._body, self._joints)
+        self._get_tool = partial(
+            self._client.getLinkState, self._body, self._tool, computeForwardKinematics=1
+        )
 
     def reset(self, joint_position: np.ndarray, joint_velocity: np.ndarray) -> None:
         """Put the joints at positions [rad] or [m] and velocities, shape (joints,).
@@ -82,29 +97,33 @@ class BulletRobot:
 
     def apply(self, command: np.ndarray) -> None:
         """Drive the motors by `command` [the interface's unit], shape (action_size,)."""
-        self._client.setJointMotorControlArray(
-            self._body,
-            self._driven,
-            _CONTROL_MODES[self._interface],
-            **{_TARGETS[self._interface]: command.tolist()},
-            **self._motor,
-        )
+        self._set_motors(**{self._target: command.tolist()})
 
     def advance(self) -> None:
         """Let one control period pass."""
-        self._client.stepSimulation()
+        self._step()
+
+    def read(self) -> np.ndarray:
+        """Return what is measured, in one float64 vector: shape (2 * joints,), or + 3 with a tool.
+
+        It holds the joints' positions, their velocities, and the tool link's position in the base
+        frame [m].
+        """
+        joints = self._get_joints()
+        values = [row[0] for row in joints] + [row[1] for row in joints]
+        if self._tool is not None:
+            values += self._get_tool()[4]  # of the link's frame; [0] would be its centre of mass
+        return np.array(values)
 
     def read_joints(self) -> tuple[np.ndarray, np.ndarray]:
         """Return joint positions and velocities, each float64 of shape (joints,)."""
-        states = self._client.getJointStates(self._body, self._joints)
-        return np.array([row[0] for row in states]), np.array([row[1] for row in states])
+        joints = len(self._joints)
+        values = self.read()
+        return values[:joints], values[joints : 2 * joints]
 
     def read_tool_position(self) -> np.ndarray | None:
         """Return the tool link's position in the base frame [m], shape (3,)."""
-        if self._tool is None:
-            return None
-        state = self._client.getLinkState(self._body, self._tool, computeForwardKinematics=1)
-        return np.array(state[4])  # of the link frame; state[0] would be its centre of mass
+        return None if self._tool is None else self.read()[-3:]
 
     def render(
         self, camera: Camera, goal: np.ndarray | None, width: int = 320, height: int = 240

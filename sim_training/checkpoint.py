@@ -54,6 +54,14 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Playing:
+    """The episode that an env is in the middle of."""
+
+    episode: int  # its number
+    length: int  # steps taken in it
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a checkpoint says about itself beside its arrays."""
 
@@ -63,12 +71,11 @@ class Facts:
     observation_size: int
     action_lower: tuple[float, ...]
     action_upper: tuple[float, ...]
-    episode: int  # number of the episode that is being played
-    episode_length: int  # steps taken in it; they are the newest transitions of the replay
+    playing: tuple[Playing, ...]  # for each env; see Run.playing
     replay_cursor: int
     generator: str  # JSON of the state of numpy's generator
     versions: dict[str, str | None]  # of the libraries that it was trained with
-    schema: Literal[3] = 3
+    schema: Literal[4] = 4
 
 
 def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:

@@ -37,6 +37,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.observation_space = Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
         _check_measured(task)
         self._robot = BulletRobot(task.urdf, spec, task.substeps, task.tool_link)
+        self._deviation = _deviation(task)
         self._action_map = ActionMap(spec)
         self._in_transit: deque[np.ndarray] = deque()  # commands that have not reached the motors
         self.goal: np.ndarray | None = None  # [m] in the base frame, shape (3,)
@@ -66,25 +67,13 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def step(self, action: np.ndarray) -> Step:
         """Advance one control period under `action`, (action_size,), limited as on the robot."""
-        return self.send(self._action_map.to_command(np.asarray(action, dtype=np.float64)))
+        self._action_map.to_command(np.asarray(action, dtype=np.float64))
+        return self._advance()
 
     def send(self, command: np.ndarray) -> Step:
         """Advance one control period under `command`, taken as it is, shape (action_size,)."""
         self._action_map.remember(command)
-        self._in_transit.append(self._action_map.previous)
-        self._robot.apply(self._in_transit.popleft())
-        self._robot.advance()
-        self._steps += 1
-        self.state = self._measure()
-        observation = self._observe(self.state)
-        terms = split_observation(self.contract, observation)
-        reward = self.task.reward(terms, self._action_map.previous)
-        terminated = self.task.terminated(terms)
-        truncated = not terminated and self._steps >= self.task.time_limit
-        info: dict[str, object] = {}
-        if terminated or truncated:
-            info['is_success'] = not terminated and self._is_success()
-        return observation, reward, terminated, truncated, info
+        return self._advance()
 
     def render(self) -> np.ndarray:
         """Return a picture of the robot and the goal: uint8, shape (height, width, 3)."""
@@ -94,40 +83,54 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Free the physics server."""
         self._robot.close()
 
+    def _advance(self) -> Step:
+        """Let one control period pass under the command that the action map remembers."""
+        command = self._action_map.previous
+        self._in_transit.append(command)
+        self._robot.apply(self._in_transit.popleft())
+        self._robot.advance()
+        self._steps += 1
+        self.state = self._measure()
+        observation = self._observe(self.state)
+        terms = split_observation(self.contract, observation)
+        reward = self.task.reward(terms, command)
+        terminated = self.task.terminated(terms)
+        truncated = not terminated and self._steps >= self.task.time_limit
+        info: dict[str, object] = {}
+        if terminated or truncated:
+            info['is_success'] = not terminated and self._is_success()
+        return observation, reward, terminated, truncated, info
+
     def _observe(self, state: RobotState) -> np.ndarray:
         return observe(self.contract, state, self._action_map.previous)
 
     def _measure(self) -> RobotState:
         """Read the robot through its imperfect sensors."""
-        truth = self._read()
-        noisy = {name: self._add_noise(name, value) for name, value in truth.items()}
-        return self._as_state(noisy)
+        measured = self._robot.read()
+        noise = self._deviation * self.np_random.standard_normal(len(measured))
+        return self._as_state(measured + noise)
 
     def _is_success(self) -> bool:
         """Ask the task about the robot as it is, without noise."""
-        observation = self._observe(self._as_state(self._read()))
+        observation = self._observe(self._as_state(self._robot.read()))
         return self.task.success(split_observation(self.contract, observation))
 
-    def _read(self) -> dict[str, np.ndarray | None]:
-        position, velocity = self._robot.read_joints()
-        tool = self._robot.read_tool_position()
-        return {'joint_position': position, 'joint_velocity': velocity, 'tool_position': tool}
-
-    def _add_noise(self, name: str, value: np.ndarray | None) -> np.ndarray | None:
-        deviation = self.task.noise.get(name, 0.0)
-        if value is None or deviation == 0.0:
-            return value
-        return value + self.np_random.normal(0.0, deviation, value.shape)
-
-    def _as_state(self, measured: dict[str, np.ndarray | None]) -> RobotState:
-        stamps = dict.fromkeys(self.contract.sources, self.time)
+    def _as_state(self, measured: np.ndarray) -> RobotState:
+        joints = len(self.contract.joints)
         return RobotState(
-            measured['joint_position'],
-            measured['joint_velocity'],
-            tool_position=measured['tool_position'],
+            measured[:joints],
+            measured[joints : 2 * joints],
+            tool_position=None if self.task.tool_link is None else measured[-3:],
             goal=self.goal,
-            stamps=stamps,
+            stamps=dict.fromkeys(self.contract.sources, self.time),
         )
+
+
+def _deviation(task: Task) -> np.ndarray:
+    """Return the standard deviation of the noise on each element of BulletRobot.read."""
+    joints, tool = len(task.spec.joints), 0 if task.tool_link is None else 3
+    sizes = {'joint_position': joints, 'joint_velocity': joints, 'tool_position': tool}
+    return np.repeat([task.noise.get(name, 0.0) for name in sizes], [*sizes.values()])
 
 
 def _check_measured(task: Task) -> None:

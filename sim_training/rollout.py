@@ -10,7 +10,6 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from sac_ros.errors import UserError
-from sim_training.replay_buffer import Batch
 
 # Resets of the evaluations during training; `sac-ros evaluate` has its own, from 1,000,000.
 FIRST_EVALUATION_SEED = 2_000_000
@@ -21,16 +20,17 @@ class EnvError(UserError):
 
 
 class Rollout:
-    """The env that is learned from.  Episode k of a run always begins from the same seed."""
+    """An env that is learned from.  Episode k of a run always begins from the same seed."""
 
     def __init__(self, env: gymnasium.Env, seed: int) -> None:
-        """Take over an env; `begin` must come before the first `step`."""
+        """Take over an env; `begin` must come before the first `step`.  Raises UserError."""
         self.env = env
         self.seed = seed
         self.episode = 0  # number of the episode that is being played
         self.length = 0  # steps taken in it
         self.reward_sum = 0.0  # its undiscounted return so far
         self.observation = np.empty(0, np.float32)  # SI, shape (observation_size,)
+        self._actions = action_space(env)
 
     def begin(self, episode: int) -> None:
         """Reset the env for an episode.  Raises EnvError."""
@@ -39,22 +39,20 @@ class Rollout:
 
     def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
         """Take one step; return reward, terminated, truncated.  Never resets.  Raises EnvError."""
-        self.observation, reward, terminated, truncated = _step(self.env, action)
+        self.observation, reward, terminated, truncated = _step(self.env, self._actions, action)
         self.length += 1
         self.reward_sum += reward
         return reward, terminated, truncated
 
-    def play_again(
-        self, episode: int, past: Batch, to_action: Callable[[np.ndarray], np.ndarray]
-    ) -> bool:
+    def play_again(self, episode: int, actions: np.ndarray, observations: np.ndarray) -> bool:
         """Bring the env back into the middle of an episode by taking its steps once more.
 
-        Returns False when the env did not do the same again, bit for bit.
+        `actions` are those steps, in their own units, shape (steps, action_size), `observations`
+        what was seen after each.  Returns False when the env did not do the same, bit for bit.
         """
         self.begin(episode)
-        steps = zip(past.unit_action.numpy(), past.next_observation.numpy(), strict=True)
-        for unit_action, expected in steps:
-            _, terminated, truncated = self.step(to_action(unit_action))
+        for action, expected in zip(actions, observations, strict=True):
+            _, terminated, truncated = self.step(action)
             if terminated or truncated or not np.array_equal(self.observation, expected):
                 return False
         return True
@@ -70,14 +68,15 @@ def evaluate(
 
     Raises EnvError.
     """
-    returns = []
+    actions, returns = action_space(env), []
     for seed in range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes):
         observation = _reset(env, seed)
         reward_sum, is_over = 0.0, False
         while not is_over:
             if should_stop():
                 return None
-            observation, reward, terminated, truncated = _step(env, exploit(observation))
+            action = exploit(observation)
+            observation, reward, terminated, truncated = _step(env, actions, action)
             if not (math.isfinite(reward) and np.isfinite(observation).all()):
                 raise EnvError(
                     f'the evaluation from seed {seed} met observation {observation} and reward '
@@ -92,12 +91,6 @@ def evaluate(
 def episode_seed(seed: int, episode: int) -> int:
     """Return the reset seed of a training episode: from 2^31 up, away from every evaluation."""
     return 2**31 + int(np.random.SeedSequence([seed, episode]).generate_state(1)[0]) // 2
-
-
-def as_env_action(env: gymnasium.Env, action: np.ndarray) -> np.ndarray:
-    """Return the action in the number type of the env, inside its bounds also after rounding."""
-    space = action_space(env)
-    return np.clip(action.astype(space.dtype), space.low, space.high)
 
 
 def action_space(env: gymnasium.Env) -> Box:
@@ -133,16 +126,24 @@ def _reset(env: gymnasium.Env, seed: int) -> np.ndarray:
     return observation
 
 
-def _step(env: gymnasium.Env, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+def _step(
+    env: gymnasium.Env, actions: Box, action: np.ndarray
+) -> tuple[np.ndarray, float, bool, bool]:
     """Return observation, reward, terminated, truncated."""
     try:
-        observation, reward, terminated, truncated, _ = env.step(as_env_action(env, action))
+        observation, reward, terminated, truncated, _ = env.step(_fitted(action, actions))
         values = np.asarray(observation, np.float32)
         return values, float(reward), bool(terminated), bool(truncated)
     except UserError:
         raise
     except Exception as error:
         raise _told(error) from error
+
+
+def _fitted(action: np.ndarray, space: Box) -> np.ndarray:
+    """Return the action in the number type of the env, inside its bounds also after rounding."""
+    fitted: np.ndarray = np.minimum(np.maximum(action.astype(space.dtype), space.low), space.high)
+    return fitted
 
 
 def _told(error: Exception) -> EnvError:

@@ -1,17 +1,19 @@
 """Everything that a training run is made of: begun, saved and brought back.  No loop.
 
 Saved at step N and brought back, a run goes on exactly as if it had never stopped (one thread):
-weights, moments, replay and generators come from the checkpoint, and the env is led back into
-the middle of its episode by the actions that are stored in the replay.
+weights, moments, replay and generators come from the checkpoint, and the collector leads the envs
+back into the middle of their episodes by the actions that are stored in the replay.
 """
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
@@ -22,6 +24,7 @@ from sim_training.checkpoint import (
     PREVIOUS,
     Counters,
     Facts,
+    Playing,
     check_contract,
     go_back,
     has_checkpoint,
@@ -30,14 +33,15 @@ from sim_training.checkpoint import (
     write_checkpoint,
 )
 from sim_training.gymnasium_env import generic_contract
-from sim_training.replay_buffer import ReplayBuffer
-from sim_training.rollout import Rollout, action_space, observation_size
+from sim_training.replay_buffer import Batch, ReplayBuffer
+from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC, Losses
 from sim_training.sac_state import restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, merge_resumed
 
 REPLAY = 'replay'  # its arrays are named replay.<field of Batch>
+UNDER_WAY = 'under_way'
 
 
 @dataclass
@@ -46,11 +50,17 @@ class Run:
 
     command: TrainCommand
     contract: TaskSpec  # of the env
+    observation_size: int
+    actions: Box  # finite, shape (action_size,)
     agent: SAC
     replay: ReplayBuffer
-    rollout: Rollout
     generator: np.random.Generator  # of the first, random actions and of the batches
     counters: Counters = field(default_factory=Counters)
+    # The episode of each env.  Their steps are the newest transitions of the replay: a round of
+    # one step in every env, in this order, then the next round.
+    playing: tuple[Playing, ...] = ()
+    # The unit actions that several envs are carrying out meanwhile, shape (envs, action_size).
+    under_way: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)  # for the user, of the resume
     losses: Losses | None = None  # of the last update in this process
     saved_step: int = 0  # of the checkpoint in the folder
@@ -63,10 +73,13 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Environment steps in all."""
+        """Environment steps in all: as many as were asked for, and the rest of the last round."""
         if self.command.steps is None:
             raise ValueError('a run needs a number of steps')
-        return self.command.steps
+        envs, step = self.command.envs, self.counters.step
+        if self.command.ray is not None:  # they answer in no rounds
+            return self.command.steps
+        return step + envs * math.ceil((self.command.steps - step) / envs)
 
     @property
     def kept(self) -> str:
@@ -75,11 +88,10 @@ class Run:
 
 
 def new_run(command: TrainCommand, env: gymnasium.Env) -> Run:
-    """Return a run at step 0, saved.  Raises UserError if the folder has a run already."""
+    """Return a run at step 0, not saved.  Raises UserError if the folder has a run already."""
     _check_no_run(command.folder)
     run = _make_run(command, env)
-    run.rollout.begin(episode=0)
-    save_run(run)  # killed from here on, it can be resumed; and a full disk is noticed now
+    run.playing = tuple(Playing(episode, length=0) for episode in range(command.envs))
     return run
 
 
@@ -94,15 +106,16 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     fields = {name: arrays[f'{REPLAY}.{name}'] for name in run.replay.arrays}
     run.replay.restore(fields, facts.replay_cursor)
     run.generator.bit_generator.state = json.loads(facts.generator)
-    run.counters = facts.counters
+    run.counters, run.playing = facts.counters, facts.playing
+    run.under_way = arrays.get(UNDER_WAY)
     if run.steps < run.counters.step:
-        raise UserError(f'steps is {run.steps}; the run is at step {run.counters.step} already')
+        asked, step = run.command.steps, run.counters.step
+        raise UserError(f'steps is {asked}; the run is at step {step} already')
     run.saved_step = run.counters.step
     if problem is not None:
         run.notes.append(problem)
         go_back(run.folder)
     run.notes.extend(_other_versions(facts.versions))
-    _return_to_episode(run, facts)
     return run
 
 
@@ -111,14 +124,24 @@ def save_run(run: Run) -> None:
     check_learning(run)
     run.counters.seconds += time.monotonic() - run.clock
     run.clock = time.monotonic()
-    replay = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
-    write_checkpoint(run.folder, {**sac_arrays(run.agent), **replay}, _facts(run))
+    arrays = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
+    arrays |= {} if run.under_way is None else {UNDER_WAY: run.under_way}
+    write_checkpoint(run.folder, {**sac_arrays(run.agent), **arrays}, _facts(run))
     run.saved_step = run.counters.step
 
 
 def save_best(run: Run) -> None:
     """Write the actor alone, as the best so far."""
     write_best(run.folder, sac_arrays(run.agent), _facts(run))
+
+
+def steps_of_episode(run: Run, env: int) -> Batch | None:
+    """Return the steps that an env has taken in its episode; None if some are forgotten."""
+    envs = len(run.playing)
+    rows = envs * run.playing[env].length
+    if rows > run.replay.size:
+        return None
+    return Batch(*(field[env::envs] for field in run.replay.newest(rows)))
 
 
 def check_learning(run: Run) -> None:
@@ -147,9 +170,10 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     return Run(
         command,
         _contract(command.task, env),
+        size,
+        actions,
         SAC(command.sac, size, actions.low, actions.high, command.seed),
         ReplayBuffer(command.sac.replay_capacity, size, len(actions.low)),
-        Rollout(env, command.seed),
         np.random.default_rng(command.seed),
     )
 
@@ -163,16 +187,14 @@ def _contract(name: str, env: gymnasium.Env) -> TaskSpec:
 
 
 def _facts(run: Run) -> Facts:
-    actions = action_space(run.rollout.env)
     return Facts(
         run.command,
         run.counters,
         run.contract.to_json(),
-        observation_size(run.rollout.env),
-        tuple(actions.low.tolist()),
-        tuple(actions.high.tolist()),
-        run.rollout.episode,
-        run.rollout.length,
+        run.observation_size,
+        tuple(run.actions.low.tolist()),
+        tuple(run.actions.high.tolist()),
+        run.playing,
         run.replay.cursor,
         json.dumps(run.generator.bit_generator.state),
         library_versions(),
@@ -194,20 +216,3 @@ def _check_sizes(stored: Facts, env: Facts, where: str) -> None:
         found, needed = getattr(stored, name), getattr(env, name)
         if found != needed:
             raise UserError(f'{where}: {name} is {found}; the env has {needed}')
-
-
-def _return_to_episode(run: Run, facts: Facts) -> None:
-    """Bring the env to where it was, or begin the next episode and say so."""
-    length = facts.episode_length
-    if length <= run.replay.size:
-        past = run.replay.newest(length)
-        if run.rollout.play_again(facts.episode, past, run.agent.to_action):
-            return
-        reason = 'the env did not repeat it'
-    else:
-        reason = 'the replay no longer holds all of it'
-    run.notes.append(
-        f'episode {facts.episode} cannot go on from its step {length} ({reason}): '
-        'the next one begins'
-    )
-    run.rollout.begin(facts.episode + 1)

@@ -14,7 +14,7 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_runs import PENDULUM, SMALL, differences, make_command, resume, run
+from tiny_runs import PENDULUM, SMALL, column, differences, make_command, resume, run
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import BEST, CURRENT, PREVIOUS, read_actor
@@ -36,11 +36,6 @@ def run_until(stop: int, command: TrainCommand, env: gymnasium.Env | None = None
 
     counting = TransformReward(env or gymnasium.make(PENDULUM), count)
     assert run(command, counting, should_stop=lambda: steps >= stop)['step'] == stop
-
-
-def column(folder: Path, metric: str) -> list[str]:
-    lines = (folder / 'progress.csv').read_text().splitlines()
-    return [line.split(',')[METRICS.index(metric)] for line in lines[1:]]
 
 
 def test_a_run_leaves_its_table_curve_events_facts_and_actors(tmp_path: Path):
@@ -332,6 +327,7 @@ def test_spaces_that_sac_cannot_serve_are_refused(tmp_path: Path, env: str, text
         ({'seed': -1}, 'seed is -1; allowed: 0 to 4294967295'),
         ({'evaluate_every': 0}, 'evaluate_every is 0; allowed: 1 or more'),
         ({'threads': 0}, 'threads is 0; allowed: 1 or more'),
+        ({'envs': 0}, 'envs is 0; allowed: 1 or more'),
     ],
 )
 def test_an_impossible_number_is_refused_by_name(options: dict[str, int], text: str):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sac_ros.spec import TaskSpec, spec_from_dict
-from sim_training.checkpoint import Counters, Facts, write_checkpoint
+from sim_training.checkpoint import Counters, Facts, Playing, write_checkpoint
 from sim_training.export import ExportCommand
 from sim_training.export import main as export
 from sim_training.sac_config import SACConfig
@@ -51,8 +51,7 @@ def make_facts(step: int = 7, config: SACConfig = CONFIG) -> Facts:
         observation_size=3,
         action_lower=(-2.0,),
         action_upper=(4.0,),
-        episode=2,
-        episode_length=3,
+        playing=(Playing(episode=2, length=3),),
         replay_cursor=7,
         generator=json.dumps(np.random.default_rng(0).bit_generator.state),
         versions={'torch': '2.10.0', 'pybullet': None},

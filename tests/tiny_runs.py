@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 from sim_training.checkpoint import CURRENT
+from sim_training.progress import METRICS
 from sim_training.run_folder import held
 from sim_training.sac_config import SACConfig
 from sim_training.train import train
@@ -44,6 +45,12 @@ def run(
 
 def resume(folder: Path, **overrides: object) -> TrainCommand:
     return TrainCommand(PENDULUM, out=folder, resume=True, **overrides)
+
+
+def column(folder: Path, metric: str) -> list[str]:
+    """Return the cells of one metric in the table of a run."""
+    lines = (folder / 'progress.csv').read_text().splitlines()
+    return [line.split(',')[METRICS.index(metric)] for line in lines[1:]]
 
 
 def differences(first: Path, second: Path) -> list[str]:
