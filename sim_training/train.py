@@ -3,10 +3,12 @@
 What a step learns is in sac.py, what is kept of a run in run_state.py.
 """
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import gymnasium
 import numpy as np
@@ -14,15 +16,17 @@ import torch
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import check_has_checkpoint
+from sim_training.collector import make_collector
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
 from sim_training.run_state import Run, check_learning, new_run, resume_run, save_best, save_run
+from sim_training.sac import why_not_compiled
 from sim_training.stop_signals import StopSignals
 from sim_training.tasks import is_task, load_task
-from sim_training.train_command import STEPS_OF_GYMNASIUM, TrainCommand
+from sim_training.train_command import COMPILED_FROM, STEPS_OF_GYMNASIUM, TrainCommand
 
 ROW_EVERY = 500  # steps from one row of progress.csv to the next
 
@@ -57,74 +61,96 @@ def train(
 ) -> dict[str, object]:
     """Train in `env` until `steps` or a stop, and save; returns the scores.
 
+    With several envs (--envs), `env` only tells what they are like: they are made from the task.
     Raises UserError, which says what checkpoint there is when something fails on the way.
     """
     if command.resume:
         check_has_checkpoint(command.folder)  # before anything is written there
     with held(command.folder):
-        run = resume_run(command, env) if command.resume else new_run(_with_steps(command), env)
+        run = resume_run(command, env) if command.resume else new_run(_filled(command), env)
         torch.set_num_threads(run.command.threads)
-        write_run_file(run.folder, run.command, result=None)
-        try:
-            _advance(run, evaluation_env, should_stop)
-        except (UserError, OSError) as error:
-            where = f'{run.command.task}, step {run.counters.step}'
-            raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
+        if run.command.compile:
+            run.agent.compile()
+        with contextlib.closing(_collector(run, env)) as collector:
+            if not command.resume:
+                save_run(run)  # killed from here on, it can be resumed; and a full disk is noticed
+            write_run_file(run.folder, run.command, result=None)
+            try:
+                _advance(run, collector, evaluation_env, should_stop)
+            except (UserError, OSError) as error:
+                where = f'{run.command.task}, step {run.counters.step}'
+                raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
         result = _result(run)
         write_run_file(run.folder, run.command, None if should_stop() else result)
     return result
 
 
-def _advance(run: Run, evaluation_env: gymnasium.Env, should_stop: Callable[[], bool]) -> None:
+class Collects(Protocol):
+    """What brings a run its transitions: collector.py, or ray_collectors.py."""
+
+    def collect(self, run: Run) -> None:
+        """Add the next transitions to the replay and to the counters of a run."""
+
+    def close(self) -> None:
+        """End what was started for it."""
+
+
+def _collector(run: Run, env: gymnasium.Env) -> Collects:
+    """Return what plays the envs of a run, here or on a cluster."""
+    if run.command.ray is None:
+        return make_collector(run, env)
+    from sim_training.ray_collectors import RayCollectors  # ray is not everybody's
+
+    count = run.command.envs if run.command.envs > 1 else None
+    return RayCollectors(run.command.ray, count)
+
+
+def _advance(
+    run: Run,
+    collector: Collects,
+    evaluation_env: gymnasium.Env,
+    should_stop: Callable[[], bool],
+) -> None:
     """Take the steps that are left, and save."""
     command, counters, steps = run.command, run.counters, run.steps
     with ProgressLog(run.folder, command.task, counters.step, steps) as log:
-        for note in run.notes:
-            log.say(note)
         while counters.step < steps and not should_stop():
-            _collect(run)
-            _learn(run)
+            _tell_notes(run, log)
+            before = counters.step
+            collector.collect(run)
+            _learn(run, before)
             log.tick(counters.step)
-            if counters.step % command.evaluate_every == 0 or counters.step == steps:
+            if _crossed(command.evaluate_every, before, counters.step) or counters.step >= steps:
                 _evaluate(run, evaluation_env, should_stop, log)
-            elif counters.step % ROW_EVERY == 0:
+            elif _crossed(ROW_EVERY, before, counters.step):
                 log.add_row(_row(run))
-            if counters.step % command.checkpoint_every == 0 and counters.step < steps:
+            if _crossed(command.checkpoint_every, before, counters.step) and counters.step < steps:
                 save_run(run)
-        if counters.step == steps and counters.evaluation_step != steps:  # it was interrupted
+        _tell_notes(run, log)
+        if counters.step >= steps and counters.evaluation_step != counters.step:  # interrupted
             _evaluate(run, evaluation_env, should_stop, log)
         save_run(run)
         log.draw()
 
 
-def _collect(run: Run) -> None:
-    """Take one step in the env and remember it."""
-    agent, rollout = run.agent, run.rollout
-    observation = rollout.observation
-    if run.counters.step < run.command.sac.learning_starts:
-        size = len(agent.actor.action_middle)
-        unit_action = run.generator.uniform(-1.0, 1.0, size).astype(np.float32)
-    else:
-        unit_action = agent.explore(observation)
-    run.counters.step += 1
-    try:
-        reward, terminated, truncated = rollout.step(agent.to_action(unit_action))
-        # After the last step of an episode this is its own last observation, before any reset.
-        run.replay.add(observation, unit_action, reward, rollout.observation, terminated)
-    except UserError:
-        check_learning(run)  # actions that are not finite come from weights that are not
-        raise
-    if terminated or truncated:
-        run.counters.episode_returns.append(rollout.reward_sum)
-        rollout.begin(rollout.episode + 1)
+def _crossed(every: int, before: int, now: int) -> bool:
+    """Tell whether a multiple of `every` steps was reached: a collector may take several."""
+    return now // every > before // every
 
 
-def _learn(run: Run) -> None:
-    """Do the updates that belong to the step just taken."""
+def _tell_notes(run: Run, log: ProgressLog) -> None:
+    """Say what there is to say since the last time."""
+    for note in run.notes:
+        log.say(note)
+    run.notes.clear()
+
+
+def _learn(run: Run, before: int) -> None:
+    """Do the updates that belong to the steps since `before`."""
     sac, step = run.command.sac, run.counters.step
-    if sac.normalise_observation and step == sac.learning_starts:
+    if sac.normalise_observation and before < sac.learning_starts <= step:
         run.agent.fit_normalisation(run.replay.stored()['observation'])
-    updates = sac.updates_before(step) - sac.updates_before(step - 1)
+    updates = sac.updates_before(step) - sac.updates_before(before)
     if updates > 0:
         run.losses = run.agent.update(run.replay.sample(run.generator, updates * sac.batch_size))
 
@@ -179,10 +205,13 @@ def _text(error: UserError | OSError) -> str:
     return str(error) if isinstance(error, UserError) else f'cannot write: {error.strerror}'
 
 
-def _with_steps(command: TrainCommand) -> TrainCommand:
-    """Fill in how many steps the task needs."""
-    if command.steps is not None:
-        return command
-    is_ours = is_task(command.task)
-    steps = load_task(command.task).training_steps if is_ours else STEPS_OF_GYMNASIUM
-    return replace(command, steps=steps)
+def _filled(command: TrainCommand) -> TrainCommand:
+    """Fill in how many steps the task needs, and whether it pays to compile the update."""
+    steps, is_compiled = command.steps, command.compile
+    if steps is None:
+        is_ours = is_task(command.task)
+        steps = load_task(command.task).training_steps if is_ours else STEPS_OF_GYMNASIUM
+    if is_compiled is None:
+        is_long = command.sac.updates_before(steps) >= COMPILED_FROM
+        is_compiled = is_long and why_not_compiled() is None
+    return replace(command, steps=steps, compile=is_compiled)
