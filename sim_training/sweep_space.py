@@ -1,0 +1,112 @@
+"""Which options of soft actor-critic a sweep searches, and where.  No search.
+
+A value is what Optuna keeps and a table shows: a number, a flag, or widths as the text '256 256'.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from sac_ros.errors import UserError, nearest
+from sim_training.sac_config import SACConfig
+
+Distribution: TypeAlias = FloatDistribution | CategoricalDistribution
+Space: TypeAlias = Mapping[str, Distribution]
+Value: TypeAlias = str | float | bool | None
+Values: TypeAlias = Mapping[str, Value]
+
+ENTROPY = 'target_entropy'
+
+# Around what has been seen to work on tasks like ours and on MuJoCo, not all that is possible.
+SPACE: Space = {
+    'learning_rate': FloatDistribution(1e-4, 2e-3, log=True),
+    'gamma': CategoricalDistribution((0.95, 0.97, 0.98, 0.99, 0.995)),  # 20 to 200 steps ahead
+    'tau': FloatDistribution(2e-3, 0.1, log=True),
+    'batch_size': CategoricalDistribution((64, 128, 256, 512)),
+    'utd_ratio': CategoricalDistribution((0.5, 1.0, 2.0)),  # costs half, once, twice the time
+    'hidden_sizes': CategoricalDistribution(('64 64', '128 128', '256 256', '400 300')),
+    'initial_alpha': FloatDistribution(0.01, 1.0, log=True),
+    ENTROPY: FloatDistribution(-2.0, -0.25),  # [nat], of each action
+    'normalise_observation': CategoricalDistribution((False, True)),
+}
+
+
+def search_space(
+    names: Iterable[str], start: SACConfig, action_size: int
+) -> dict[str, Distribution]:
+    """Return where the named options are searched; the values of `start` are always inside.
+
+    Raises UserError for a name that is unknown, or a value that cannot go with `start`.
+    """
+    check_names(names)
+    values = start_values(names, start, action_size)
+    space = {name: _with(_of_size(name, action_size), values[name]) for name in values}
+    for name, distribution in space.items():
+        for value in _ends(distribution):
+            try:
+                with_values(start, {name: value})
+            except UserError as error:
+                raise UserError(f"option '{name}' cannot be {value}: {error}") from error
+    return space
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise UserError unless there are names and each is an option that can be searched."""
+    known = ', '.join(SPACE)
+    if not list(names):
+        raise UserError(f'options is empty; allowed: one or more of {known}')
+    for name in names:
+        if name not in SPACE:
+            hint = nearest(name, SPACE)
+            raise UserError(f"option '{name}' cannot be searched{hint}; known: {known}")
+
+
+def start_values(names: Iterable[str], start: SACConfig, action_size: int) -> dict[str, Value]:
+    """Return the values of `start` for the named options, in the order of SPACE."""
+    values = {name: as_value(getattr(start, name)) for name in SPACE if name in set(names)}
+    if ENTROPY in values and values[ENTROPY] is None:
+        values[ENTROPY] = -float(action_size)  # what SAC takes for None
+    return values
+
+
+def with_values(start: SACConfig, values: Values) -> SACConfig:
+    """Return `start` with some options changed.  Raises UserError if they do not go together."""
+    options = {name: _as_option(value) for name, value in values.items()}
+    return dataclasses.replace(start, **options)  # type: ignore[arg-type]  # names of SPACE
+
+
+def as_value(option: object) -> Value:
+    """Return an option as Optuna keeps it in JSON: it knows no tuples."""
+    if isinstance(option, tuple):
+        return ' '.join(map(str, option))
+    assert isinstance(option, str | float | int | None)
+    return option
+
+
+def _as_option(value: Value) -> object:
+    return tuple(map(int, value.split())) if isinstance(value, str) else value
+
+
+def _of_size(name: str, action_size: int) -> Distribution:
+    distribution = SPACE[name]
+    if name == ENTROPY and isinstance(distribution, FloatDistribution):
+        return FloatDistribution(distribution.low * action_size, distribution.high * action_size)
+    return distribution
+
+
+def _with(distribution: Distribution, value: Value) -> Distribution:
+    """Return a distribution that is wide enough to hold a value too."""
+    if isinstance(distribution, CategoricalDistribution):
+        choices = distribution.choices
+        return CategoricalDistribution(choices if value in choices else (*choices, value))
+    number = float(value or 0.0)
+    low, high = min(distribution.low, number), max(distribution.high, number)
+    return FloatDistribution(low, high, log=distribution.log)
+
+
+def _ends(distribution: Distribution) -> tuple[Value, ...]:
+    if isinstance(distribution, CategoricalDistribution):
+        return tuple(distribution.choices)
+    return distribution.low, distribution.high

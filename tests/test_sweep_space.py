@@ -1,0 +1,64 @@
+"""What a sweep searches: options by name, wide enough for the setting to beat."""
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from sac_ros.errors import UserError
+from sim_training.sac_config import SACConfig
+from sim_training.sweep_space import SPACE, search_space, start_values, with_values
+
+DEFAULT = SACConfig()
+
+
+def test_the_defaults_are_inside_the_space_as_it_is_written():
+    assert search_space(SPACE, DEFAULT, action_size=1) == dict(SPACE)
+
+
+def test_the_entropy_of_an_action_is_searched_for_each_action():
+    space = search_space(['target_entropy'], DEFAULT, action_size=6)
+    assert space == {'target_entropy': FloatDistribution(-12.0, -1.5)}
+    assert start_values(['target_entropy'], DEFAULT, action_size=6) == {'target_entropy': -6.0}
+
+
+def test_the_space_is_widened_to_hold_the_setting_to_beat():
+    start = SACConfig(learning_rate=0.01, tau=0.001, hidden_sizes=(8, 8), gamma=0.9)
+    space = search_space(['tau', 'learning_rate', 'hidden_sizes', 'gamma'], start, 1)
+    assert space == {
+        'learning_rate': FloatDistribution(1e-4, 0.01, log=True),
+        'gamma': CategoricalDistribution((0.95, 0.97, 0.98, 0.99, 0.995, 0.9)),
+        'tau': FloatDistribution(0.001, 0.1, log=True),
+        'hidden_sizes': CategoricalDistribution(('64 64', '128 128', '256 256', '400 300', '8 8')),
+    }
+    assert list(space) == ['learning_rate', 'gamma', 'tau', 'hidden_sizes']
+
+
+def test_values_become_options_and_the_others_stay():
+    start = SACConfig(critics=3)
+    values = {'hidden_sizes': '64 32', 'gamma': 0.99, 'normalise_observation': True}
+    assert with_values(start, values) == SACConfig(
+        hidden_sizes=(64, 32), gamma=0.99, normalise_observation=True, critics=3
+    )
+    assert with_values(start, start_values(SPACE, start, 1)) == SACConfig(
+        critics=3, target_entropy=-1.0
+    )
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_known_one():
+    known = ', '.join(SPACE)
+    with pytest.raises(UserError) as refusal:
+        search_space(['gamma', 'learning_rat'], DEFAULT, 1)
+    assert str(refusal.value) == (
+        f"option 'learning_rat' cannot be searched; did you mean 'learning_rate'?; known: {known}"
+    )
+    with pytest.raises(UserError) as refusal:
+        search_space([], DEFAULT, 1)
+    assert str(refusal.value) == f'options is empty; allowed: one or more of {known}'
+
+
+def test_a_value_that_cannot_go_with_the_other_options_is_refused_before_any_trial():
+    with pytest.raises(UserError) as refusal:
+        search_space(['batch_size'], SACConfig(batch_size=50, learning_starts=60), 1)
+    assert str(refusal.value) == (
+        "option 'batch_size' cannot be 64: sac.learning_starts is 60; "
+        'allowed: batch_size 64 or more'
+    )
