@@ -19,7 +19,7 @@ $(READY): setup.py setup.cfg constraints.txt
 	  "setup: Python %d.%d found, 3.10 to 3.13 is needed; try: make setup PYTHON=python3.12" % v)'
 	@echo 'setup: installing into $(VENV) (a few minutes, most of it downloads)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[train,ros,dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[train,ros,cluster,sweep,dev]'
 	@touch $@
 	@echo 'setup: ready; type $(BIN)/sac-ros for the commands'
 

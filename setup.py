@@ -46,6 +46,10 @@ EXTRAS = {
         'ros-lifecycle-msgs',
         'ros-rosgraph-msgs',
     ],
+    # Training on many machines (`sac-ros train --ray`, `sac-ros sweep --ray`).
+    'cluster': ['ray>=2.52'],  # CVE-2025-62593 before
+    # Search over the options (`sac-ros sweep`).
+    'sweep': ['optuna>=5'],  # 4: parallel trials draw alike
     # Checks and measurements.
     'dev': [
         'pytest>=8',
@@ -58,6 +62,7 @@ EXTRAS = {
         'mypy>=1.15',
         'types-PyYAML',
         'stable-baselines3>=2.4',  # the peer that env checks and benchmarks use
+        'pybullet_envs_gymnasium>=0.6',  # the peer of `sac-ros bench env`
         'colcon-common-extensions>=0.3',
         'setuptools>=70.1,<80',  # colcon-core needs < 80; 70.1 builds wheels by itself
     ],

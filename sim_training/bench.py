@@ -10,29 +10,37 @@ from sac_ros.errors import UserError
 from sac_ros.files import check_writable
 from sac_ros.run_node import missing_ros
 from sac_ros.spec_rules import MAX_CONTROL_RATE
+from sim_training.bench_env import describe_env, measure_env
+from sim_training.bench_train import describe_train, measure_train
 
 LONGEST = 7 * 24 * 60.0  # [minutes]
 
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the policy node over real ROS 2 topics, in a ROS domain of its own.
+    """Measure a part of sac_ros beside its peers, which take turns.
 
-    Without --kills and --soak: the time from a state to its command, beside a bare rclpy echo
-    node.  The figures of a machine that does other things meanwhile are worth nothing.
+    The figures of a machine that does other things meanwhile are worth nothing.
     """
 
-    what: Literal['control']
-    """What to measure: control, the policy node."""
+    what: Literal['control', 'train', 'env']
+    """What to measure.  control: the policy node over real ROS 2 topics, in a ROS domain of its
+    own; without --kills and --soak the time from a state to its command, beside a bare rclpy echo
+    node.  train: updates of soft actor-critic, beside Stable-Baselines3, SBX where it is
+    installed, and the matrix products alone.  env: steps of our envs and of
+    pybullet_envs_gymnasium, where it is installed, each over its bare stepSimulation."""
 
     rates: tuple[float, ...] = (50.0, 200.0, 500.0)
     """Latency: control rates [Hz]."""
 
     seconds: float = 20.0
-    """Latency: length of a round [s]."""
+    """Length of a round [s]."""
 
     rounds: int = 5
-    """Latency: rounds of each node at each rate; they alternate."""
+    """Rounds of each side (latency: at each rate); they alternate."""
+
+    threads: int = 1
+    """With train: processor threads of each side."""
 
     kills: int = 0
     """Instead, kill the robot's process so many times: how soon is the stop command there?"""
@@ -50,6 +58,31 @@ class BenchCommand:
 def main(command: BenchCommand) -> dict[str, object]:
     """Measure as `command` says; returns the figures."""
     _check_options(command)
+    if command.what == 'train':
+        figures = measure_train(command.rounds, command.seconds, command.threads)
+        return {'measurement': 'train', **figures}
+    if command.what == 'env':
+        return {'measurement': 'env', **measure_env(command.rounds, command.seconds)}
+    return _measure_control(command)
+
+
+def describe(result: dict[str, object]) -> str:
+    """Return the figures for a terminal."""
+    if result['measurement'] == 'train':
+        return describe_train(result)
+    if result['measurement'] == 'env':
+        return describe_env(result)
+    from sim_training import bench_control, bench_soak, bench_stop
+
+    texts = {
+        'latency': bench_control.describe,
+        'stop': bench_stop.describe,
+        'soak': bench_soak.describe,
+    }
+    return texts[str(result['measurement'])](result)
+
+
+def _measure_control(command: BenchCommand) -> dict[str, object]:
     try:
         from sim_training.bench_node import middleware  # is ROS there?  Ask before all else.
     except ModuleNotFoundError as error:
@@ -76,18 +109,6 @@ def main(command: BenchCommand) -> dict[str, object]:
     return {'measurement': 'latency', **machine, **bench_control.main(command)}
 
 
-def describe(result: dict[str, object]) -> str:
-    """Return the figures for a terminal."""
-    from sim_training import bench_control, bench_soak, bench_stop
-
-    texts = {
-        'latency': bench_control.describe,
-        'stop': bench_stop.describe,
-        'soak': bench_soak.describe,
-    }
-    return texts[str(result['measurement'])](result)
-
-
 def _check_options(command: BenchCommand) -> None:
     if not command.rates:
         raise UserError('--rates is empty; one rate or more is needed')
@@ -95,6 +116,7 @@ def _check_options(command: BenchCommand) -> None:
         _check_range('--rates', rate, 1.0, MAX_CONTROL_RATE, ' Hz')
     _check_range('--seconds', command.seconds, 0.5, 3600.0, ' s')
     _check_range('--rounds', command.rounds, 1, 1000)
+    _check_range('--threads', command.threads, 1, 1024)
     if command.kills != 0:
         _check_range('--kills', command.kills, 1, 100_000)
     if command.soak != 0.0:
@@ -117,11 +139,16 @@ def _check_together(command: BenchCommand) -> None:
         raise UserError(
             f'{"--hog" if command.hog else "--out"} goes with --soak, which is missing'
         )
-    if not command.kills and not command.soak:
-        return
+    if command.what != 'control':
+        _check_unused(command, ('rates', 'kills', 'soak'), command.what)
+    if command.what != 'train':
+        _check_unused(command, ('threads',), command.what)
+    if command.kills or command.soak:
+        other = '--kills' if command.kills else '--soak'
+        _check_unused(command, ('rates', 'seconds', 'rounds'), other)
+
+
+def _check_unused(command: BenchCommand, names: tuple[str, ...], other: str) -> None:
     for field in fields(command):
-        if field.name in ('rates', 'seconds', 'rounds') and (
-            getattr(command, field.name) != field.default
-        ):
-            other = '--kills' if command.kills else '--soak'
-            raise UserError(f'--{field.name} is for the latency and does not go with {other}')
+        if field.name in names and getattr(command, field.name) != field.default:
+            raise UserError(f'--{field.name} does not go with {other}')

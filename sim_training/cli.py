@@ -33,12 +33,13 @@ class Entry(NamedTuple):
 COMMANDS = {
     'demo': Entry('sim_training.demo', 'DemoCommand', 'see it all: train, export and run a task'),
     'train': Entry('sim_training.train', 'TrainCommand', 'train a policy in simulation'),
+    'sweep': Entry('sim_training.sweep', 'SweepCommand', 'search the options of training'),
     'evaluate': Entry('sim_training.evaluate', 'EvaluateCommand', 'score a model in simulation'),
     'export': Entry('sim_training.export', 'ExportCommand', 'write a training run as a model'),
     'show': Entry('sac_ros.show', 'ShowCommand', 'print the contract inside a model'),
     'run': Entry('sim_training.run', 'RunCommand', 'run a model over ROS 2 on a simulated robot'),
     'bench': Entry(
-        'sim_training.bench', 'BenchCommand', 'measure the policy node on this machine'
+        'sim_training.bench', 'BenchCommand', 'measure control, training, envs beside peers'
     ),
 }
 
@@ -189,6 +190,8 @@ def _extra_of(package: str) -> str | None:
     """Return the extra of setup.py that brings the import `package`."""
     if package == 'rclpy' or package.endswith(('_interfaces', '_msgs', '_srvs')):
         return 'ros'
+    if package in ('ray', 'optuna'):
+        return {'ray': 'cluster', 'optuna': 'sweep'}[package]
     return 'train' if package in TRAIN_PACKAGES else None
 
 

@@ -92,7 +92,7 @@ CLASSES = {
     'D09': 'a flipped bit in a checkpoint',
     'D10': 'a resume that is not exact',
     'D11': 'a resume with other libraries',
-    'D12': 'an env that raises or returns NaN',
+    'D12': 'an env that raises, returns NaN, hangs or dies',
     'D13': 'learning that diverges',
     'D14': 'a resume with other observations',
     'D15': 'a wall clock that goes back',

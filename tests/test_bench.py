@@ -59,8 +59,8 @@ def refusal(words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         ('--kills 2 --soak 1', '--kills and --soak are two measurements; give one of them'),
         ('--hog', '--hog goes with --soak, which is missing'),
         ('--kills 2 --out x.csv', '--out goes with --soak, which is missing'),
-        ('--kills 2 --rates 50', '--rates is for the latency and does not go with --kills'),
-        ('--soak 1 --rounds 2', '--rounds is for the latency and does not go with --soak'),
+        ('--kills 2 --rates 50', '--rates does not go with --kills'),
+        ('--soak 1 --rounds 2', '--rounds does not go with --soak'),
         ('--soak 1 --out /proc/x/y', 'cannot write to folder /proc/x: '),
     ],
 )

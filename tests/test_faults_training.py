@@ -35,7 +35,7 @@ from sim_training.run_state import resume_run, save_run
 from sim_training.sac_state import sac_arrays
 from sim_training.train import train
 
-KILLS = 8
+KILLS = 200
 
 
 @pytest.fixture(scope='module')
@@ -70,28 +70,37 @@ class BreaksAt(gymnasium.Wrapper):
 
 
 @pytest.mark.fault('D01', 'resumed', '')
-def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
+def test_runs_that_are_killed_again_and_again_end_like_one_that_was_not(
     tmp_path: Path, whole_run: Path
 ):
-    folder, steps = tmp_path / 'run', []
-    new = make_command(folder, steps=450, evaluate_every=1_000, checkpoint_every=10)
-    for calls in np.random.default_rng(0).integers(10_000, 250_000, KILLS):
-        command = resume(folder) if has_checkpoint(folder) else new
-        child = FORKS.Process(target=train_and_die, args=(command, int(calls)))
-        child.start()
-        child.join()
-        assert child.exitcode == -signal.SIGKILL
-        if not has_checkpoint(folder):  # it was only about to begin
-            continue
-        arrays, facts, problem = read_checkpoint(folder)
-        assert problem is None
-        assert len(arrays['replay.reward']) == min(facts.counters.step, 400)
-        steps.append(facts.counters.step)
-    assert steps == sorted(steps)
-    assert steps[-1] > 100
-    run(resume(folder))
-    assert differences(whole_run, folder) == []
-    assert leftovers(folder) == []
+    """Each kill comes at a random call of a function, in Python or in C, from the first one on."""
+    moments = iter(np.random.default_rng(0).integers(1, 60_000, KILLS).tolist())
+    runs = 0
+    while (calls := next(moments, None)) is not None:
+        folder = tmp_path / str(runs)
+        begin = make_command(folder, steps=450, evaluate_every=1_000, checkpoint_every=10)
+        steps = [0]
+        while calls is not None:
+            command = resume(folder) if has_checkpoint(folder) else begin
+            child = FORKS.Process(target=train_and_die, args=(command, calls))
+            child.start()
+            child.join()
+            if child.exitcode == 0:
+                break
+            assert child.exitcode == -signal.SIGKILL
+            if has_checkpoint(folder):  # else it was only about to begin
+                arrays, facts, problem = read_checkpoint(folder)
+                assert problem is None
+                assert len(arrays['replay.reward']) == min(facts.counters.step, 400)
+                steps.append(facts.counters.step)
+            calls = next(moments, None)
+        else:
+            run(resume(folder) if has_checkpoint(folder) else begin)
+        assert steps == sorted(steps)
+        assert differences(whole_run, folder) == []
+        assert leftovers(folder) == []
+        runs += 1
+    assert runs >= 1
 
 
 @pytest.mark.fault('D11', 'resumed', '')

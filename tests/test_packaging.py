@@ -115,7 +115,7 @@ def test_pip_install_without_extras_brings_the_five_core_packages_and_nothing_el
 
 def test_the_package_is_found_under_the_name_that_the_hints_to_install_give(metadata):
     assert canonicalize_name(metadata['Name']) == 'sac-ros'
-    assert set(metadata.get_all('Provides-Extra')) == {'train', 'ros', 'dev'}
+    assert set(metadata.get_all('Provides-Extra')) == {'train', 'ros', 'cluster', 'sweep', 'dev'}
 
 
 def test_pip_and_ros_know_the_same_version_and_licence(metadata):
@@ -143,7 +143,7 @@ def test_every_direct_requirement_is_pinned_to_a_version_that_it_allows(metadata
         for pin in pins
         if pin.marker is None or pin.marker.evaluate()
     }
-    for extra in ('', 'train', 'ros', 'dev'):
+    for extra in ('', 'train', 'ros', 'cluster', 'sweep', 'dev'):
         for requirement in _requirements(metadata, extra):
             name = canonicalize_name(requirement.name)
             assert name in pinned, f'{name} has no line in constraints.txt'
