@@ -70,7 +70,7 @@ def test_bad_options_are_refused_in_one_line_before_anything_starts(words, text,
     assert error.startswith(f'sac-ros: {text}')
 
 
-@pytest.mark.parametrize('what', ['train', 'env', 'contrl'])
+@pytest.mark.parametrize('what', ['training', 'envs', 'contrl'])
 def test_what_cannot_be_measured_is_refused_with_what_can(what, capsys):
     status, error = refusal(f'bench {what}', capsys)
     assert status == 2
