@@ -15,7 +15,7 @@ from sac_ros.errors import UserError
 
 OBJECT_STORE = 256 * 2**20  # [bytes] of a cluster that is started here; some weights are in it
 KNOCK_TIMEOUT = 10.0  # [s]
-REFUSALS = (OSError, RuntimeError, ValueError, ImportError, RayError)  # what ray.init raises
+REFUSALS = (OSError, RuntimeError, ValueError, RayError)  # what ray.init raises
 
 
 def join_cluster(address: str, collectors: int | None) -> str:
