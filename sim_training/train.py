@@ -114,6 +114,9 @@ def _advance(
     """Take the steps that are left, and save."""
     command, counters, steps = run.command, run.counters, run.steps
     with ProgressLog(run.folder, command.task, counters.step, steps) as log:
+        is_due = counters.step > 0 and counters.step % command.evaluate_every == 0
+        if is_due and counters.step < steps and counters.evaluation_step != counters.step:
+            _evaluate(run, evaluation_env, should_stop, log)  # a stop had interrupted it
         while counters.step < steps and not should_stop():
             _tell_notes(run, log)
             before = counters.step
