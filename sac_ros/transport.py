@@ -7,17 +7,19 @@ hundred bytes they are as fast (benchmarks/control.md).
 """
 
 import os
+import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from xml.sax.saxutils import escape
 
 LOOPBACK = '127.0.0.1'
 PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
-OLD_PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'  # Humble
+OLD_PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'  # Humble; later it is warned about
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 OLD_RANGE = 'ROS_LOCALHOST_ONLY'  # Humble; later it is obeyed before the other
 PEERS = 'ROS_STATIC_PEERS'
+MEMORY = '/dev/shm'  # a file there needs no disk, which may be read-only
 
 # rmw_fastrtps adds shared memory by itself for LOCALHOST; without a range of its own it takes
 # this profile as it is.  Here too nobody is found by multicast, and up to 32 processes are.
@@ -60,13 +62,14 @@ def datagrams_only(environment: MutableMapping[str, str], middleware: str) -> It
     before = dict(environment)
     try:
         if environment.get(OLD_RANGE) == '1' or environment.get(RANGE) == 'LOCALHOST':
-            # A file in memory: a robot's disk may be read-only, and nothing is left behind.
-            with open(os.memfd_create('profile'), 'w') as file:
+            folder = MEMORY if os.access(MEMORY, os.W_OK) else None
+            with tempfile.NamedTemporaryFile('w', suffix='.xml', dir=folder) as file:
                 file.write(localhost_profile(environment.get(PEERS, '').split(';')))
                 file.flush()
-                name = f'/proc/self/fd/{file.fileno()}'
+                is_humble = environment.get('ROS_DISTRO') == 'humble'
                 environment.pop(OLD_RANGE, None)
-                environment.update({RANGE: 'SYSTEM_DEFAULT', PROFILES: name, OLD_PROFILES: name})
+                environment[RANGE] = 'SYSTEM_DEFAULT'
+                environment[OLD_PROFILES if is_humble else PROFILES] = file.name
                 yield
         else:
             environment[TRANSPORTS] = 'UDPv4'

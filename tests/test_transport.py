@@ -1,6 +1,7 @@
 """The nodes use no shared memory of Fast DDS, and talk to those that do."""
 
 import os
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,12 +33,20 @@ def test_in_a_network_the_builtin_transport_is_udp(before: dict[str, str]):
 def test_on_one_computer_a_profile_takes_the_place_of_the_range(before: dict[str, str]):
     environment = {**before, 'HOME': '/root'}
     with datagrams_only(environment, FAST_DDS):
-        name = environment[PROFILES]
-        assert Path(name).read_text() == localhost_profile([])
+        profile = Path(environment[PROFILES])
+        assert profile.read_text() == localhost_profile([])
         assert environment == {
-            'HOME': '/root', RANGE: 'SYSTEM_DEFAULT', PROFILES: name, OLD_PROFILES: name
+            'HOME': '/root', RANGE: 'SYSTEM_DEFAULT', PROFILES: str(profile)
         }  # fmt: skip
     assert environment == {**before, 'HOME': '/root'}
+    assert not profile.exists()
+
+
+def test_humble_is_told_by_the_name_that_it_knows():
+    environment = {OLD_RANGE: '1', 'ROS_DISTRO': 'humble'}
+    with datagrams_only(environment, FAST_DDS):
+        assert Path(environment[OLD_PROFILES]).read_text() == localhost_profile([])
+        assert PROFILES not in environment
 
 
 def test_the_environment_comes_back_after_an_error():
@@ -89,5 +98,6 @@ def test_a_node_maps_no_shared_memory_and_hears_a_robot_that_does(tmp_path: Path
         assert peer.state(LONE_NODE) == 'active'
         assert 'fastdds_' in Path('/proc/self/maps').read_text()
         assert 'fastdds_' not in Path(f'/proc/{node.process.pid}/maps').read_text()
+        assert not re.search('xmlparser|deprecated', node.log(), re.IGNORECASE)
     arm.close()
     peer.close()
