@@ -21,6 +21,7 @@ ARGUMENTS = {  # name -> (default, description)
     'namespace': ('', 'Namespace of the node and of its topics.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'autostart': ('false', 'Configure at once, activate as soon as nothing speaks against it.'),
+    'discovery_time': ('3.5', 'Time [s] that DDS may need to make other nodes known.'),
     'shadow': ('false', 'Send the commands to ~/shadow_command only, for people to look at.'),
     'ramp_time': ('1.0', 'Time [s] in which the policy gains its full say after a start.'),
     'speed_scale': ('1.0', 'Part of the speed that is carried out, 0 to 1.'),
@@ -31,6 +32,7 @@ ARGUMENTS = {  # name -> (default, description)
 }
 PARAMETERS = {
     'autostart': bool,
+    'discovery_time': float,
     'shadow': bool,
     'ramp_time': float,
     'speed_scale': float,

@@ -59,6 +59,7 @@ class PolicyNode(LifecycleNode):
         self.loop: ControlLoop | None = None
         self._transition_error: BaseException | None = None
         declare_parameters(self)
+        self._discovered_at = time.monotonic() + self.get_parameter('discovery_time').value
         self._reports = Reports(self)
         self._models = ModelSwap(self, lambda: self.loop, self._reports.tell_policy)
         self._operators = Operators(self, lambda: self.loop)
@@ -190,6 +191,7 @@ class PolicyNode(LifecycleNode):
             arrived=loop.ages().keys(),
             intervals=loop.intervals(),
             state_fault=loop.find_fault(),
+            discovery_rest=max(0.0, self._discovered_at - time.monotonic()),
         )
         return preflight(loop.spec, facts, is_shadow=loop.options.is_shadow)
 

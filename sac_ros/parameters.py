@@ -27,6 +27,13 @@ PARAMETERS: dict[str, Declared] = {
         'Configure at once, and activate as soon as nothing speaks against it.',
         read_only=True,
     ),
+    'discovery_time': Declared(
+        3.5,
+        'Time [s] that DDS may need to make other nodes known.  Before it is over nothing '
+        'is activated: somebody may command the robot already.',
+        largest=60.0,
+        read_only=True,
+    ),
     'shadow': Declared(
         False,
         'Send the commands to ~/shadow_command only, for people to look at.  Read by configure.',

@@ -36,6 +36,7 @@ class Facts:
     intervals: Mapping[str, float | None]  # source -> from message to message [s], if known
     state_fault: Fault | None  # what the guard says about the present state
     clock: Literal['system', 'simulated', 'absent']  # absent: simulated, and /clock says nothing
+    discovery_rest: float  # [s] for which other nodes may still be unknown
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def preflight(spec: TaskSpec, facts: Facts, *, is_shadow: bool) -> list[Check]:
 
     In shadow mode no command is sent: nobody needs to listen, and others may command the robot.
     """
-    checks = [_clock_check(facts)]
+    checks = [_clock_check(facts), _discovery_check(facts)]
     for source in spec.sources:
         checks.append(_source_check(spec, facts, source))
         if source == spec.sources[0] and spec.topics[source].timeout != math.inf:
@@ -93,6 +94,13 @@ def report(checks: Sequence[Check]) -> str:
 def _clock_check(facts: Facts) -> Check:
     absent = Fault('E_CLOCK_ABSENT', 'use_sim_time is true, and /clock has said nothing yet')
     return _check('clock', absent if facts.clock == 'absent' else None, f'{facts.clock} time')
+
+
+def _discovery_check(facts: Facts) -> Check:
+    rest = facts.discovery_rest
+    text = f'other nodes may be unknown for {rest:.1f} s more (parameter discovery_time)'
+    fault = Fault('W_WAITING_FOR', text) if rest > 0.0 else None
+    return _check('discovery', fault, 'whoever is on the topics is known')
 
 
 def _source_check(spec: TaskSpec, facts: Facts, source: str) -> Check:

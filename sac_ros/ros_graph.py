@@ -34,6 +34,7 @@ def collect_facts(
     arrived: Collection[str],
     intervals: Mapping[str, float | None],
     state_fault: Fault | None,
+    discovery_rest: float,
 ) -> Facts:
     """Return what can be known by `node`, which is on the topics of `spec`.
 
@@ -49,6 +50,7 @@ def collect_facts(
         intervals=intervals,
         state_fault=state_fault,
         clock=_clock(node),
+        discovery_rest=discovery_rest,
     )
 
 

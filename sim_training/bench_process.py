@@ -113,7 +113,7 @@ def policy_process(model: Path, environment: Environment, **parameters: object) 
 
     It activates itself as soon as the state is there; its commands must be listened to by then.
     """
-    given = {'model': model, 'autostart': 'true', **parameters}
+    given = {'model': model, 'autostart': 'true', 'discovery_time': 0.0, **parameters}
     words = [word for key, value in given.items() for word in ('-p', f'{key}:={value}')]
     return MeasuredProcess('sac_ros.policy_node', [*_in_namespace('policy'), *words], environment)
 

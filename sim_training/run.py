@@ -144,6 +144,7 @@ def _arguments(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
     policy = {
         'model': command.model.absolute(),
         'autostart': 'true',
+        'discovery_time': 0.0,  # nobody else knows this robot
         'use_sim_time': 'true',
         'ramp_time': 0.0,  # it acts as it was trained, from the first period on
     }

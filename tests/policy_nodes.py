@@ -28,6 +28,7 @@ LONE_NODE = '/lone/policy_node'  # a process of the test's own
 TIMEOUT = 0.5  # [s]: a test machine may be slow, and a late state must not look like a lost one
 # 0.9 is nine periods away from standing still: 0.9 / (5 rad/s^2 * 0.02 s).
 ACTION = (0.9, -0.9)
+AT_ONCE = {'ramp_time': 0.0, 'discovery_time': 0.0}
 SPEC = make_spec(
     observation=[
         {'term': 'joint_position'},
@@ -42,8 +43,8 @@ SPEC = make_spec(
 
 
 def start(namespace: str = '/lone', **values: object) -> list[str]:
-    """Return the command line of a policy node; it acts at once where it is not told to ramp."""
-    words = parameters(**{'ramp_time': 0.0, **values})
+    """Return the command line of a policy node; it acts at once where it is not told to wait."""
+    words = parameters(**{**AT_ONCE, **values})
     return ['-m', 'sac_ros.policy_node', *words, '-r', f'__ns:={namespace}']
 
 
@@ -81,7 +82,7 @@ def lone_node(peer: Peer) -> Iterator[Callable[..., PolicyNode]]:
     made: list[PolicyNode] = []
 
     def make(**values: object) -> PolicyNode:
-        arguments = [*parameters(**{'ramp_time': 0.0, **values}), '-r', '__ns:=/lone']
+        arguments = [*parameters(**{**AT_ONCE, **values}), '-r', '__ns:=/lone']
         made.append(PolicyNode(context=peer.context, arguments=arguments))
         peer.executor.add_node(made[-1])
         return made[-1]

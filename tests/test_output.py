@@ -54,7 +54,7 @@ def test_what_is_said_arrives_in_order_and_to_the_last_line():
 @pytest.mark.fault('G16', 'SAFE', 'E_OBS_STALE')
 def test_a_policy_node_whose_log_nobody_reads_goes_on_stopping_its_robot(tmp_path: Path):
     pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
-    from policy_nodes import ACTION, SPEC, Arm
+    from policy_nodes import ACTION, AT_ONCE, SPEC, Arm
     from ros import Peer, write_constant_model
 
     from sac_ros.controller import Mode
@@ -71,7 +71,7 @@ def test_a_policy_node_whose_log_nobody_reads_goes_on_stopping_its_robot(tmp_pat
     peer = Peer()
     arm = Arm(peer, '/mute')
     states = arm.send_states()
-    words = parameters(model=model, autostart=True, ramp_time=0.0)
+    words = parameters(model=model, autostart=True, **AT_ONCE)
     process = subprocess.Popen(
         [sys.executable, '-m', 'sac_ros.policy_node', *words, '-r', '__ns:=/mute'],
         stderr=writer,

@@ -136,6 +136,7 @@ def test_parameters_explain_themselves(process: NodeProcess, peer: Peer):
     assert all(len(descriptor.description) > 30 for descriptor in descriptors)
     assert {name for name, one in found.items() if one.read_only} == {
         'autostart',
+        'discovery_time',
         'expected_sha256',
         'realtime_priority',
     }

@@ -29,12 +29,14 @@ FACTS = Facts(
     intervals={'joint_states': 0.008, 'tool_pose': 0.1, 'goal': None},
     state_fault=None,
     clock='system',
+    discovery_rest=0.0,
 )
 
 
 def test_the_report_of_a_robot_that_is_ready_reads_like_this() -> None:
     assert report(preflight(SPEC, FACTS, is_shadow=False)) == (
         '[ok  ] clock                    system time\n'
+        '[ok  ] discovery                whoever is on the topics is known\n'
         '[ok  ] joint_states: publisher  '
         '/arm/joint_states from /robot_driver, sensor_msgs/JointState, 125 Hz\n'
         '[ok  ] joint_states: rate       '
@@ -61,6 +63,7 @@ def test_the_report_of_a_robot_that_is_not_ready_reads_like_this() -> None:
 
     assert report(preflight(SPEC, facts, is_shadow=False)) == (
         '[ok  ] clock                    system time\n'
+        '[ok  ] discovery                whoever is on the topics is known\n'
         '[ok  ] joint_states: publisher  '
         '/arm/joint_states from /robot_driver, sensor_msgs/JointState, 10 Hz\n'
         '[warn] joint_states: rate       '
@@ -74,7 +77,7 @@ def test_the_report_of_a_robot_that_is_not_ready_reads_like_this() -> None:
         '/arm/commands to /controller, std_msgs/Float64MultiArray\n'
         '[FAIL] command: rivals          '
         'E_CMD_CONFLICT: /arm/commands is also published by /old_controller\n'
-        'not ready: 3 of 8 checks failed'
+        'not ready: 3 of 9 checks failed'
     )
 
 
@@ -82,7 +85,7 @@ def test_nothing_speaks_against_a_robot_that_is_ready() -> None:
     checks = preflight(SPEC, FACTS, is_shadow=False)
 
     assert first_obstacle(checks) is None
-    assert [check.fault for check in checks] == [None] * 8
+    assert [check.fault for check in checks] == [None] * 9
 
 
 @pytest.mark.fault('G09', 'INACTIVE', 'E_CLOCK_ABSENT')
@@ -91,6 +94,12 @@ def test_simulated_time_that_does_not_run_forbids_activation() -> None:
         'E_CLOCK_ABSENT: use_sim_time is true, and /clock has said nothing yet'
     )
     assert _detail(_facts(clock='simulated'), 'clock') == 'simulated time'
+
+
+def test_as_long_as_a_rival_may_be_unknown_nothing_is_activated() -> None:
+    assert _only_fault(_facts(discovery_rest=2.04), 'discovery') == (
+        'W_WAITING_FOR: other nodes may be unknown for 2.0 s more (parameter discovery_time)'
+    )
 
 
 @pytest.mark.fault('G13', 'INACTIVE', 'W_WAITING_FOR')
@@ -307,6 +316,7 @@ def test_a_contract_without_sources_needs_only_its_listener() -> None:
 
     assert [check.name for check in checks] == [
         'clock',
+        'discovery',
         'state',
         'command: listener',
         'command: rivals',
@@ -342,5 +352,5 @@ def _only_fault(facts: Facts, name: str) -> str:
     assert faulty.name == name
     assert first_obstacle(checks) == faulty.fault
     assert faulty.detail == str(faulty.fault)
-    assert report(checks).splitlines()[-1] == 'not ready: 1 of 8 checks failed'
+    assert report(checks).splitlines()[-1] == 'not ready: 1 of 9 checks failed'
     return str(faulty.fault)

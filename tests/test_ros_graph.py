@@ -110,6 +110,7 @@ def facts_of(node: Node) -> Facts:
         arrived={'joint_states'},
         intervals={'joint_states': 0.01},
         state_fault=None,
+        discovery_rest=0.0,
     )
 
 
@@ -147,6 +148,7 @@ def test_a_robot_that_is_ready_is_seen_as_it_is(here: Computer, there: Computer)
         intervals={'joint_states': 0.01},
         state_fault=None,
         clock='system',
+        discovery_rest=0.0,
     )
     eventually(lambda: facts_of(node), wanted)
     assert obstacle(node) == ''
