@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from types import TracebackType
 
 from sac_ros.fault import CODES
 from sac_ros.model_error import ModelError
@@ -48,12 +47,7 @@ class ModelChecker:
     def __enter__(self) -> 'ModelChecker':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the child."""
         if self._child is not None:
             self._child.end()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 from sac_ros.errors import UserError
 
@@ -38,12 +37,7 @@ class ChildProcess:
     def __enter__(self) -> 'ChildProcess':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the whole group: ask first, so that the robot is stopped, then insist."""
         self._send(signal.SIGINT)
         try:

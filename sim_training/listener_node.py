@@ -1,7 +1,5 @@
 """EpisodeListener: waits for the results that sim_node publishes, in a ROS context of its own."""
 
-from types import TracebackType
-
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -37,12 +35,7 @@ class EpisodeListener:
     def __enter__(self) -> 'EpisodeListener':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)

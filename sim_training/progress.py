@@ -7,14 +7,13 @@ import csv
 import time
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from sac_ros.files import write_atomic
 from sim_training.learning_curve import Row, draw_learning_curve
+from sim_training.terminal_bar import TerminalBar
 
 CSV = 'progress.csv'
 CURVE = 'learning_curve.png'
@@ -25,11 +24,15 @@ METRICS = (
 REFRESH = 0.2  # [s] from one look of the bar to the next
 
 
-class ProgressLog:
-    """The shown and the written progress of one run; use it in a `with` block."""
+class ProgressLog(TerminalBar):
+    """The shown and the written progress of one run."""
 
     def __init__(self, folder: Path, title: str, first_step: int, last_step: int) -> None:
         """Go on behind `first_step`; what a run wrote behind it before it was killed goes."""
+        super().__init__(
+            MofNCompleteColumn(),
+            TextColumn('{task.fields[rate]:.0f} steps/s, return {task.fields[reward_sum]:.1f}'),
+        )
         self._folder = folder
         self._title = title
         self._last_step = last_step
@@ -38,16 +41,6 @@ class ProgressLog:
         write_atomic(folder / CSV, ''.join(lines).encode())
         self._csv = (folder / CSV).open('a', encoding='utf-8')
         self._tensorboard = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn('{task.fields[rate]:.0f} steps/s, return {task.fields[reward_sum]:.1f}'),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
         nan = float('nan')
         self._task = self._bar.add_task(
             title, total=last_step, completed=first_step, rate=nan, reward_sum=nan
@@ -56,17 +49,8 @@ class ProgressLog:
         self._row_time, self._row_step = time.monotonic(), first_step
         self._drawn = -1  # rows in the learning curve that was written last
 
-    def __enter__(self) -> 'ProgressLog':
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         self._csv.close()
         self._tensorboard.close()
 
@@ -103,10 +87,6 @@ class ProgressLog:
         if self._drawn != len(self._rows):
             self._drawn = len(self._rows)
             write_atomic(self._folder / CURVE, draw_learning_curve(self._rows, self._title))
-
-    def say(self, text: str) -> None:
-        """Print one line on stderr, above the bar."""
-        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _read_rows(path: Path) -> list[Row]:

@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM as a question that a loop asks, so that a step is never cut in two."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 
 class StopSignals:
@@ -20,12 +20,7 @@ class StopSignals:
         }
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

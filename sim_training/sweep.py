@@ -26,8 +26,7 @@ from sim_training.sweep_space import Space, search_space, start_values, with_val
 from sim_training.sweep_study import open_study
 from sim_training.sweep_trial import LocalTraining
 from sim_training.sweep_words import command_words
-from sim_training.tasks import is_task, load_task
-from sim_training.train_command import STEPS_OF_GYMNASIUM
+from sim_training.tasks import training_steps
 
 TABLE = 'trials.csv'
 PICTURE = 'sweep.png'
@@ -40,7 +39,7 @@ def main(command: SweepCommand) -> dict[str, object]:
     signal.
     """
     action_size = _action_size(command.task)
-    command = _with_steps(command)
+    command = replace(command, steps=command.steps or training_steps(command.task))
     space = search_space(command.options, command.sac, action_size)
     start = start_values(command.options, command.sac, action_size)
     with held(command.folder), _machines(command) as (parallel, begin), StopSignals() as signals:
@@ -97,16 +96,6 @@ def _action_size(task: str) -> int:
         return len(action_space(env).low)
     finally:
         env.close()
-
-
-def _with_steps(command: SweepCommand) -> SweepCommand:
-    """Fill in how many steps the task needs."""
-    if command.steps is not None:
-        return command
-    task = command.task
-    return replace(
-        command, steps=load_task(task).training_steps if is_task(task) else STEPS_OF_GYMNASIUM
-    )
 
 
 def _report(study: optuna.Study, space: Space, command: SweepCommand) -> dict[str, object]:

@@ -1,43 +1,24 @@
 """What a sweep tells while it goes: lines and, on a terminal, a bar on standard error."""
 
 from collections.abc import Iterable
-from types import TracebackType
 
 import optuna
 from optuna.trial import TrialState
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from sim_training.sweep_space import Value, Values
+from sim_training.terminal_bar import TerminalBar
 
 
-class SweepProgress:
-    """The shown progress of one sweep; use it in a `with` block."""
+class SweepProgress(TerminalBar):
+    """The shown progress of one sweep."""
 
     def __init__(self, trials: int) -> None:
-        self._trials = trials
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            TextColumn('{task.completed:.1f} of {task.total} trials, best {task.fields[best]}'),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
+        super().__init__(
+            TextColumn('{task.completed:.1f} of {task.total} trials, best {task.fields[best]}')
         )
+        self._trials = trials
         self._task = self._bar.add_task('sweep', total=trials, best='-')
-
-    def __enter__(self) -> 'SweepProgress':
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def begins(self, number: int, values: Values, step: int) -> None:
         """Tell that a trial begins, or goes on if it was evaluated at a step before."""
@@ -60,10 +41,6 @@ class SweepProgress:
         self._bar.update(
             self._task, completed=ended + sum(shares), best='-' if best is None else f'{best:.4g}'
         )
-
-    def say(self, text: str) -> None:
-        """Print one line on stderr, above the bar."""
-        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def value_text(value: Value) -> str:

@@ -25,8 +25,8 @@ from sim_training.run_folder import held
 from sim_training.run_state import Run, check_learning, new_run, resume_run, save_best, save_run
 from sim_training.sac import why_not_compiled
 from sim_training.stop_signals import StopSignals
-from sim_training.tasks import is_task, load_task
-from sim_training.train_command import COMPILED_FROM, STEPS_OF_GYMNASIUM, TrainCommand
+from sim_training.tasks import training_steps
+from sim_training.train_command import COMPILED_FROM, TrainCommand
 
 ROW_EVERY = 500  # steps from one row of progress.csv to the next
 
@@ -210,10 +210,7 @@ def _text(error: UserError | OSError) -> str:
 
 def _filled(command: TrainCommand) -> TrainCommand:
     """Fill in how many steps the task needs, and whether it pays to compile the update."""
-    steps, is_compiled = command.steps, command.compile
-    if steps is None:
-        is_ours = is_task(command.task)
-        steps = load_task(command.task).training_steps if is_ours else STEPS_OF_GYMNASIUM
+    steps, is_compiled = command.steps or training_steps(command.task), command.compile
     if is_compiled is None:
         is_long = command.sac.updates_before(steps) >= COMPILED_FROM
         is_compiled = is_long and why_not_compiled() is None

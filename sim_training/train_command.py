@@ -7,7 +7,6 @@ from pathlib import Path
 from sac_ros.errors import UserError
 from sim_training.sac_config import SACConfig
 
-STEPS_OF_GYMNASIUM = 100_000  # for an env that does not say how long it takes to learn
 COMPILED_FROM = 50_000  # updates of a run for which it pays to compile them
 # What is 1 or more, and may be changed when a run goes on.
 COUNTS = ('evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'envs', 'threads')

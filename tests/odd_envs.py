@@ -1,6 +1,7 @@
 """Envs that go wrong, under ids by which any process can make them: 'odd_envs:Raises-v0'."""
 
 import time
+from abc import ABC, abstractmethod
 
 import gymnasium
 import numpy as np
@@ -9,7 +10,7 @@ from gymnasium.envs.classic_control.pendulum import PendulumEnv
 BREAKS_AT = 30  # the step, counted over all episodes
 
 
-class Breaks(PendulumEnv):
+class Breaks(PendulumEnv, ABC):
     """A pendulum in which a certain step goes wrong."""
 
     steps = 0
@@ -20,8 +21,9 @@ class Breaks(PendulumEnv):
             self.break_down()
         return super().step(action)
 
+    @abstractmethod
     def break_down(self) -> None:
-        raise NotImplementedError
+        """Do the wrong thing."""
 
 
 class Raises(Breaks):

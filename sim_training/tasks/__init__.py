@@ -9,6 +9,7 @@ from sac_ros.errors import UserError, nearest
 from sim_training.tasks.task import Task
 
 FOLDER = Path(__file__).parent
+STEPS_OF_GYMNASIUM = 100_000  # for an env that does not say how long it takes to learn
 
 
 def task_names() -> list[str]:
@@ -36,6 +37,11 @@ def load_task(name: str) -> Task:
         f"task '{name}' is unknown{nearest(name, task_names())}; "
         f'known: {", ".join(task_names())}, or the path of a YAML file'
     )
+
+
+def training_steps(name: str) -> int:
+    """Return the environment steps that a task of ours, or a Gymnasium env, is trained for."""
+    return load_task(name).training_steps if is_task(name) else STEPS_OF_GYMNASIUM
 
 
 def _load_file(contract: Path) -> Task:
