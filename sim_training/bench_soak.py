@@ -44,12 +44,17 @@ def main(command: BenchCommand) -> dict[str, object]:
         stack.enter_context(node)
         policy = stack.enter_context(policy_process(model, environment))
         robot = stack.enter_context(robot_process(RATE, environment))
-        watch = Watch(stop_is_asked, (policy, robot))
-        watch.wait_for(lambda: record.commands.commands, 'has sent no command')
+        processes = [policy, robot]
+        Watch(stop_is_asked, (policy, robot)).wait_for(
+            lambda: record.commands.commands, 'has sent no command'
+        )
+        words = [str(1.0 / RATE)]
+        sleeper = MeasuredProcess('sim_training.bench_sleeper', words, environment)
+        processes.append(stack.enter_context(sleeper))
         if command.hog:
             hog = MeasuredProcess('sim_training.bench_hog', [], environment)
-            watch = Watch(stop_is_asked, (policy, robot, stack.enter_context(hog)))
-        samples = _run(command, record, policy, watch)
+            processes.append(stack.enter_context(hog))
+        samples = _run(command, record, sleeper, Watch(stop_is_asked, tuple(processes)))
     return {'rate': RATE, 'hog': command.hog, **_figures(samples, record)}
 
 
@@ -68,12 +73,13 @@ def describe(result: dict[str, object]) -> str:
         f'{result["violations"]} commands not finite, out of bounds or changed too fast\n'
         f'{result["ticks"]} ticks by the count of the node, {result["missed_by_node"]} of them '
         f'more than half a period late; faults: {counts}\n'
+        f'{result["late_sleeper"]} periods in which a process that only sleeps woke as late\n'
         f'memory {result["resident_kib"]} KiB{"" if math.isnan(growth) else after}'
     )
 
 
 def _run(
-    command: BenchCommand, record: SoakRecord, policy: MeasuredProcess, watch: Watch
+    command: BenchCommand, record: SoakRecord, sleeper: MeasuredProcess, watch: Watch
 ) -> list[Sample]:
     """Take a sample now and then until the time is over, and one at the end."""
     with SampleLog(command.out) as log:
@@ -81,22 +87,25 @@ def _run(
         end = start + 60.0 * command.soak
         while (now := time.monotonic()) < end:
             if now >= start + len(log.samples) * SAMPLE_PERIOD:
-                log.add(_sample(record, policy, now - start))
+                log.add(_sample(record, watch.processes[0], sleeper, now - start))
             watch.check()
             time.sleep(min(POLL_PERIOD, end - now))
         status = record.status
         watch.wait_for(lambda: record.status is not status, 'has sent no diagnostics')
         record.commands.end(time.monotonic())
-        log.add(_sample(record, policy, time.monotonic() - start))
+        log.add(_sample(record, watch.processes[0], sleeper, time.monotonic() - start))
     return log.samples
 
 
-def _sample(record: SoakRecord, policy: MeasuredProcess, seconds: float) -> Sample:
+def _sample(
+    record: SoakRecord, policy: MeasuredProcess, sleeper: MeasuredProcess, seconds: float
+) -> Sample:
     return Sample(
         seconds=round(seconds, 3),
         resident_kib=policy.resident_size(),
         ticks=record.counted('ticks'),
         missed_by_node=record.counted('missed'),
+        late_sleeper=int(sleeper.last_line() if sleeper.last_line().isdigit() else 0),
         commands=record.commands.commands,
         missed=record.commands.missed,
         violations=record.commands.violations,

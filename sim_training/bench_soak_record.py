@@ -24,6 +24,7 @@ class Sample:
     resident_kib: int  # memory of the node's process
     ticks: int  # by the node's own diagnostics, which are up to a second old
     missed_by_node: int  # ticks that were more than half a period late, by the same
+    late_sleeper: int  # periods in which a process that only sleeps woke as late
     commands: int  # received
     missed: int  # periods without a command, as received
     violations: int  # commands not finite, out of bounds or changed too fast

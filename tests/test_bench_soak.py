@@ -33,6 +33,7 @@ def test_a_soak_counts_what_comes_and_writes_its_samples(monkeypatch, tmp_path: 
     assert result['commands'] > 0
     assert result['ticks'] > 0
     assert result['missed'] >= 0
+    assert result['late_sleeper'] >= 0
     assert result['resident_kib'] > 10_000  # Python alone holds more than 10 MiB
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert len(rows) >= 2
