@@ -48,7 +48,7 @@ faults: setup ## write docs/faults.md anew from the markers of the tests
 bench: setup ## measure against peers, side by side (minutes; leave the machine alone meanwhile)
 	$(BIN)/sac-ros bench control
 	$(BIN)/sac-ros bench control --kills 20
-	@for file in $(wildcard benchmarks/*.py); do \
+	@for file in $(filter-out benchmarks/learning_%,$(wildcard benchmarks/*.py)); do \
 	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean: ## remove what the other words left behind, .venv and runs excepted

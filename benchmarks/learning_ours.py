@@ -1,0 +1,127 @@
+"""Our side of the benchmark: `sac-ros train` in a process of its own, then the exported file."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from learning_results import Evaluation, Facts, Job, machine, write_curve, write_facts
+
+from sac_ros.errors import UserError
+from sim_training.rollout import FIRST_EVALUATION_SEED
+from sim_training.run_file import RUN_FILE, library_versions, read_run_file
+from sim_training.stop_signals import StopSignals
+
+MODEL = 'final.onnx'
+TABLE = 'progress.csv'  # of a run; its home, sim_training/progress.py, takes seconds to import
+CLI = 'from sim_training.cli import main; main()'
+
+
+def train_ours(job: Job, signals: StopSignals) -> None:
+    """Train, or go on; write the curve, and when it is over the score of the exported file.
+
+    Raises UserError, and SystemExit when a signal has stopped it: then the run is saved.
+    """
+    if _steps_of_finished(job.run) < job.steps:
+        try:
+            run_sac_ros(_train_words(job), signals)
+        finally:
+            write_progress(job)
+    write_progress(job)
+    _score_file(job)
+
+
+def write_progress(job: Job) -> None:
+    """Write the evaluations of the run so far as a learning curve, if there are any."""
+    curve = read_progress(job.run / TABLE)
+    if curve:
+        write_curve(job.curve, curve)
+
+
+def read_progress(path: Path) -> list[Evaluation]:
+    """Return the evaluations in the table of a run; a line that was cut is left out."""
+    curve, seconds, last = [], 0.0, 0.0
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    for row in csv.DictReader(text[: text.rfind('\n') + 1].splitlines()):
+        step, rate = float(row['step']), float(row['steps_per_second'])
+        # seconds = sum of (steps since the row before) / (steps per second since then)
+        seconds += (step - last) / rate if step > last else 0.0
+        last = step
+        if row['evaluation/return']:
+            curve.append(Evaluation(int(step), float(row['evaluation/return']), seconds))
+    return curve
+
+
+def run_sac_ros(words: list[str], signals: StopSignals) -> None:
+    """Run a command of sac-ros until it ends; a signal to us is handed on, so that it saves."""
+    child = subprocess.Popen(
+        [sys.executable, '-c', CLI, *words], stdout=subprocess.PIPE, text=True
+    )
+    told = False
+    while True:
+        try:
+            output, _ = child.communicate(timeout=0.2)
+            break
+        except subprocess.TimeoutExpired:
+            if signals.received is not None and not told:
+                child.send_signal(signals.received)
+                told = True
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
+    if child.returncode != 0:
+        raise UserError(f'sac-ros {words[0]} ended with status {child.returncode}{_error(output)}')
+
+
+def _train_words(job: Job) -> list[str]:
+    begun = (job.run / RUN_FILE).exists()
+    how = ['--resume'] if begun else ['--seed', job.seed, '--preset', job.preset]
+    words = [
+        'train', job.env, '--out', job.run, '--steps', job.steps,
+        '--evaluate-every', job.evaluate_every, '--evaluation-episodes', job.episodes,
+        '--threads', job.threads, *how, '--json',
+    ]  # fmt: skip
+    return [str(word) for word in words]
+
+
+def _error(output: str) -> str:
+    """Return what a command has said of its failure, if it still could."""
+    return f': {json.loads(output)["error"]}' if output else ''
+
+
+def _steps_of_finished(run: Path) -> int:
+    """Return the steps of a run that is over; 0 for one that is not, or was never begun."""
+    if not (run / RUN_FILE).exists():
+        return 0
+    result = read_run_file(run).get('result')
+    return int(result['step']) if isinstance(result, dict) else 0
+
+
+def _score_file(job: Job) -> None:
+    from sim_training import evaluate, export  # torch, which would idle while the child trains
+    from sim_training.evaluate import EvaluateCommand
+    from sim_training.export import ExportCommand
+
+    model = job.run / MODEL
+    exported = export.main(ExportCommand(job.run, model, weights='final', episodes=job.episodes))
+    scores = evaluate.main(EvaluateCommand(model, job.env, job.episodes, FIRST_EVALUATION_SEED))
+    _write_facts(job, scores['return_mean'], exported['sha256'])
+
+
+def _write_facts(job: Job, score: object, sha256: object) -> None:
+    assert isinstance(score, float)
+    commit = read_run_file(job.run)['commit']
+    facts = Facts(
+        steps=_steps_of_finished(job.run),
+        evaluate_every=job.evaluate_every,
+        episodes=job.episodes,
+        first_seed=FIRST_EVALUATION_SEED,
+        threads=job.threads,
+        machine=machine(),
+        versions=library_versions(),
+        settings=f'--preset {job.preset}',
+        commit=None if commit is None else str(commit),
+        exported=score,
+        sha256=str(sha256),
+    )
+    write_facts(job, facts)

@@ -1,0 +1,45 @@
+"""The learning curves of one env as a PNG: mean and range over seeds.  Nothing is shown."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from learning_goals import SIDES, Goal
+from learning_results import Curve, over_seeds
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+GREYS = ('0.35', '0.5', '0.65')  # of what others have published
+
+Group = tuple[str, str | None]  # a side and the preset of ours
+
+
+def draw_curves(env: str, groups: Mapping[Group, Sequence[Curve]], goal: Goal | None) -> bytes:
+    """Return a PNG; a line is the mean over the seeds, its band reaches from lowest to highest."""
+    figure = Figure(figsize=(8.0, 5.5), dpi=100, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(
+        title=env, xlabel='environment steps', ylabel='return of the deterministic policy'
+    )
+    for number, (group, curves) in enumerate(groups.items()):
+        step, mean, low, high = over_seeds(curves)
+        seeds = f'{len(curves)} seed{"s" if len(curves) > 1 else ""}'
+        line = axes.plot(step, mean, f'C{number}', label=f'{title_of(group)}, {seeds}')[0]
+        axes.fill_between(step, low, high, color=line.get_color(), alpha=0.2, linewidth=0.0)
+    if goal is not None:
+        for shade, known in zip(GREYS, goal.published, strict=False):
+            text = f'{known.who}: {known.figure:g} at {known.steps:,} steps ({known.source})'
+            axes.axhline(known.figure, color=shade, linestyle='--', linewidth=1.0, label=text)
+        axes.axhline(
+            goal.reach, color='k', linestyle=':', linewidth=1.0, label=f'to reach: {goal.reach:g}'
+        )
+    axes.grid(alpha=0.3)
+    figure.legend(loc='outside lower center', fontsize='small')
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png')
+    return picture.getvalue()
+
+
+def title_of(group: Group) -> str:
+    """Return what a side is called in tables and pictures."""
+    side, preset = group
+    return SIDES[side] if preset is None else f'{SIDES[side]} {preset}'

@@ -1,0 +1,162 @@
+"""From the learning curves to the tables of RESULTS.md and a picture for each env."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from learning_goals import GOALS, OURS, SIDES, Goal, Published
+from learning_picture import Group, draw_curves, title_of
+from learning_results import (
+    Evaluation,
+    Facts,
+    Job,
+    final_score,
+    lowest_from,
+    read_all,
+    read_facts,
+)
+
+from sac_ros.errors import UserError
+from sac_ros.files import write_atomic
+
+BEGIN = '<!-- written by: python benchmarks/learning.py report -->'
+END = '<!-- end of what is written -->'
+HEAD = (
+    '| side | seeds | steps | final tenth: mean (min to max over seeds) | exported file '
+    '| wall-clock | to reach |\n|---|---|---|---|---|---|---|'
+)
+NO_CELLS = '| | | | | |'
+
+Trained = Mapping[Job, Sequence[Evaluation]]
+
+
+def write_report(results: Path, page: Path) -> str:
+    """Write pictures and tables of the curves in a folder; return the tables."""
+    before, after = _around(page)
+    curves = read_all(results)
+    sections, machines = [], set()
+    for env in [*GOALS, *sorted({job.env for job in curves} - GOALS.keys())]:
+        trained = {job: curve for job, curve in curves.items() if job.env == env}
+        facts = {job: read_facts(job) for job in trained}
+        machines |= {known.machine for known in facts.values() if known is not None}
+        sections.append('\n'.join(_section(env, trained, facts)))
+        if trained:
+            picture = results / f'{env}.png'
+            write_atomic(picture, draw_curves(env, _grouped(trained), GOALS.get(env)))
+            link = os.path.relpath(picture, page.parent)
+            sections.append(f'![learning curves of {env}]({link})')
+    if machines:
+        sections.append(f'Trained on: {"; ".join(sorted(machines))}.')
+    text = '\n\n'.join(sections)
+    write_atomic(page, f'{before}{BEGIN}\n\n{text}\n\n{END}{after}'.encode())
+    return text
+
+
+def _around(page: Path) -> tuple[str, str]:
+    """Return what is in a page by hand, before and after the tables."""
+    try:
+        text = page.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'{page} cannot be read: {error}') from error
+    begin, end = text.find(BEGIN), text.find(END)
+    is_clear = text.count(BEGIN) == text.count(END) == 1 and begin < end
+    if not is_clear:
+        raise UserError(
+            f'{page}: the tables go between the lines {BEGIN!r} and {END!r}, once each'
+        )
+    return text[:begin], text[end + len(END) :]
+
+
+def _section(env: str, trained: Trained, facts: Mapping[Job, Facts | None]) -> Iterator[str]:
+    goal = GOALS.get(env)
+    yield f'### {env}\n'
+    if goal is not None:
+        yield _introduction(goal) + '\n'
+    yield HEAD
+    groups = _grouped(trained)
+    for side in SIDES:
+        found = [group for group in groups if group[0] == side]
+        for group in found:
+            jobs = [job for job in trained if job.group == group]
+            yield _row(group, groups[group], [facts[job] for job in jobs], goal)
+        if not found:
+            yield f'| {SIDES[side]} | not run yet {NO_CELLS}'
+
+
+def _grouped(trained: Trained) -> dict[Group, list[Sequence[Evaluation]]]:
+    """Return the curves of each side and preset, one for each seed."""
+    groups: dict[Group, list[Sequence[Evaluation]]] = {}
+    for job, curve in trained.items():
+        groups.setdefault(job.group, []).append(curve)
+    return groups
+
+
+def _introduction(goal: Goal) -> str:
+    published = '; '.join(_published(known) for known in goal.published)
+    if goal.holds_from is None:
+        how = f'{_number(goal.reach)} or more after {goal.steps:,} steps'
+    else:
+        how = (
+            f'{_number(goal.reach)} from step {goal.holds_from:,} to step {goal.steps:,}, '
+            'in every evaluation of every seed'
+        )
+    return f'To reach: {how}. Published: {published}.'
+
+
+def _published(known: Published) -> str:
+    return f'{known.who} {_number(known.figure)} after {known.steps:,} steps ({known.source})'
+
+
+def _row(
+    group: Group,
+    curves: Sequence[Sequence[Evaluation]],
+    facts: Sequence[Facts | None],
+    goal: Goal | None,
+) -> str:
+    finals = [final_score(curve) for curve in curves]
+    steps = sorted({curve[-1].step for curve in curves})
+    mean, low, high = np.mean(finals), min(finals), max(finals)
+    cells = [
+        title_of(group),
+        str(len(curves)),
+        ' to '.join(f'{step:,}' for step in dict.fromkeys((steps[0], steps[-1]))),
+        f'{_number(float(mean))} ({_number(low)} to {_number(high)})',
+        _exported(group, facts),
+        _wall_clock(curves, facts),
+        '' if goal is None else _verdict(goal, curves, float(mean)),
+    ]
+    return f'| {" | ".join(cells)} |'
+
+
+def _exported(group: Group, facts: Sequence[Facts | None]) -> str:
+    if group[0] != OURS:
+        return ''
+    known = [None if each is None else each.exported for each in facts]
+    scores = [score for score in known if score is not None]
+    if len(scores) < len(facts):
+        return 'not run yet'
+    return f'{_number(float(np.mean(scores)))} ({_number(min(scores))} to {_number(max(scores))})'
+
+
+def _wall_clock(curves: Sequence[Sequence[Evaluation]], facts: Sequence[Facts | None]) -> str:
+    seconds = float(np.mean([curve[-1].seconds for curve in curves]))
+    threads = sorted({known.threads for known in facts if known is not None})
+    words = [f'{seconds / 60.0:.1f} min' if seconds < 7200.0 else f'{seconds / 3600.0:.1f} h']
+    if threads:
+        words.append(f'{" or ".join(map(str, threads))} thread{"s" if threads[-1] > 1 else ""}')
+    return ', '.join(words)
+
+
+def _verdict(goal: Goal, curves: Sequence[Sequence[Evaluation]], mean: float) -> str:
+    """Say whether the goal was reached, if the trainings were of the length that it is for."""
+    if {curve[-1].step for curve in curves} != {goal.steps}:
+        return f'not at {goal.steps:,} steps'
+    if goal.holds_from is None:
+        return 'reached' if mean >= goal.reach else 'not reached'
+    lowest = min(lowest_from(curve, goal.holds_from) for curve in curves)
+    return 'reached' if lowest >= goal.reach else f'not reached, lowest {_number(lowest)}'
+
+
+def _number(value: float) -> str:
+    return f'{value:.0f}' if abs(value) >= 1000.0 else f'{value:.1f}'

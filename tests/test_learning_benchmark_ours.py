@@ -1,0 +1,107 @@
+"""Our side of the benchmark of learning: stopped, gone on with, exported, scored, skipped."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sac_ros.errors import UserError
+from sac_ros.policy import load_policy
+from sim_training.env import make_env
+from sim_training.evaluate import evaluate_policy, summary
+from sim_training.progress import CSV
+from sim_training.rollout import FIRST_EVALUATION_SEED
+from sim_training.run_file import read_run_file
+from sim_training.stop_signals import StopSignals
+
+BENCHMARK = Path(__file__).parents[1] / 'benchmarks' / 'learning.py'
+sys.path.insert(0, str(BENCHMARK.parent))  # where its parts find each other
+
+import learning  # noqa: E402
+from learning_ours import read_progress, run_sac_ros  # noqa: E402
+from learning_results import Job, read_curve, read_facts  # noqa: E402
+
+PENDULUM = 'Pendulum-v1'
+
+
+def words_of(job: Job, steps: int) -> list[str]:
+    words = (
+        'train', '--env', PENDULUM, '--side', 'sac_ros', '--preset', job.preset,
+        '--seeds', job.seed, '--steps', steps, '--evaluate-every', 100, '--episodes', 1,
+        '--runs', job.runs, '--results', job.results,
+    )  # fmt: skip
+    return [str(word) for word in words]
+
+
+def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_skipped(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    runs, results = tmp_path / 'runs', tmp_path / 'results'
+    job = Job(PENDULUM, 'sac_ros', 'sac_v1', 3, runs=runs, results=results)
+    words = [sys.executable, str(BENCHMARK), *words_of(job, steps=40_000)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as benchmark:
+        deadline = time.monotonic() + 100.0
+        while not read_progress(job.run / CSV):
+            assert benchmark.poll() is None, benchmark.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        benchmark.send_signal(signal.SIGTERM)
+        assert benchmark.wait(60.0) == 128 + signal.SIGTERM
+    assert not list(job.run.glob('.lock'))  # whoever trained there has ended
+    run = read_run_file(job.run)
+    assert run['seed'] == 3
+    assert isinstance(run['command'], dict)
+    assert run['command']['preset'] == 'sac_v1'
+    assert run['result'] is None
+    begun = read_curve(job.curve)
+    assert begun[0].step == 100
+    assert read_facts(job) is None
+
+    steps = begun[-1].step + 150
+    assert learning.main(words_of(job, steps)) == 0
+    curve = read_curve(job.curve)
+    assert curve[: len(begun)] == begun
+    assert curve[-1].step == steps
+    facts = read_facts(job)
+    assert facts is not None
+    assert (facts.steps, facts.episodes, facts.first_seed) == (steps, 1, FIRST_EVALUATION_SEED)
+    env = make_env(PENDULUM)
+    policy = load_policy(job.run / 'final.onnx', facts.sha256 or '')
+    scores = summary(evaluate_policy(policy, env, 1, FIRST_EVALUATION_SEED))
+    env.close()
+    assert facts.exported == scores['return_mean']
+    # The same actor on the same reset, in torch.
+    assert facts.exported == pytest.approx(curve[-1].score, rel=0.01)
+
+    written = job.curve.stat().st_mtime_ns
+    capfd.readouterr()
+    assert learning.main(words_of(job, steps)) == 0
+    assert capfd.readouterr().err == f'learning: {job.curve} is finished, {steps} steps\n'
+    assert job.curve.stat().st_mtime_ns == written
+
+
+def test_what_sac_ros_refuses_is_told_in_its_words() -> None:
+    with (
+        StopSignals() as signals,
+        pytest.raises(UserError, match="sac-ros trian ended with status 2: unknown command 't"),
+    ):
+        run_sac_ros(['trian', '--json'], signals)
+
+
+def test_evaluations_of_a_run_that_was_never_begun_are_none(tmp_path: Path) -> None:
+    assert read_progress(tmp_path / CSV) == []
+
+
+def test_seconds_are_those_of_all_rows_of_a_run_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / CSV).write_text(
+        'step,evaluation/return,steps_per_second\n'
+        '500,,100\n'  # 5 s
+        '1000,-3.5,50\n'  # 10 s more
+        '1500,,250\n'  # 2 s more
+        '2000,-2.5,500\n'  # 1 s more
+        '2500,-1.,5'
+    )
+    assert read_progress(tmp_path / CSV) == [(1000, -3.5, 15.0), (2000, -2.5, 18.0)]
