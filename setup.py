@@ -22,6 +22,7 @@ EXTRAS = {
         'torch>=2.10',  # CVE-2025-32434, CVE-2026-24747 before
         'gymnasium>=1.0',
         'pybullet>=3.2.5',
+        'mujoco>=3.2,<4',  # of Gymnasium's Hopper-v5 and its like
         'onnx>=1.21',  # CVE-2026-27489, CVE-2026-34445, CVE-2026-34446 before
         'safetensors>=0.5',
         'tyro>=1.0',

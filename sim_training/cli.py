@@ -65,6 +65,7 @@ TRAIN_PACKAGES = (
     'pybullet',
     'pybullet_data',
     'pybullet_utils',
+    'mujoco',
     'onnx',
     'google',  # protobuf
     'safetensors',

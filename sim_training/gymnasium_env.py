@@ -1,20 +1,26 @@
 """GymnasiumEnv: any Gymnasium id with a generated contract, so that its policy can be deployed."""
 
-import math
+import contextlib
 import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from sac_ros.errors import UserError, nearest
+from sac_ros.errors import UserError
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec, spec_from_dict
 from sac_ros.state import RobotState
-from sim_training.tasks import task_names
+from sim_training.gymnasium_ids import make_by_id, raised
+from sim_training.rollout import EnvError
+from sim_training.silence import silence
 
 DEFAULT_RATE = 50.0  # [Hz], for an env that does not tell how long its step is
 TIMEOUT_PERIODS = 2  # an observation older than this is not acted on
+LARGEST = float(np.finfo(np.float32).max)  # networks and replay are float32
 
 Step = tuple[np.ndarray, float, bool, bool, dict[str, object]]
 
@@ -24,16 +30,18 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
     def __init__(self, name: str, render_mode: str | None = None) -> None:
         """Make the env `name`.  Raises UserError when it is unknown or its spaces do not fit."""
-        try:
-            env = gymnasium.make(name, render_mode=render_mode)
-        except (gymnasium.error.Error, ImportError) as error:
-            known = [known for known in (*task_names(), *gymnasium.registry) if known != name]
-            raise UserError(
-                f"'{name}' is no task that ships, no YAML file (for a task of your own) and no "
-                f'env that can be made{nearest(name, known)} ({_one_line(error)})'
-            ) from error
+        env = make_by_id(name, render_mode)
         super().__init__(env)
-        self.contract = generic_contract(name, env)
+        self._name = name
+        try:
+            check_spaces(name, env)
+            self._settle()
+            self.contract = generic_contract(name, env)
+        except UserError:
+            env.close()
+            raise
+        shape = (self.contract.observation_size,)
+        self.observation_space = Box(-np.inf, np.inf, shape, np.float32)
         self.state = RobotState()
         self.goal: np.ndarray | None = None  # such an env keeps its goal to itself
         self._steps = 0
@@ -46,59 +54,82 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
     ) -> tuple[np.ndarray, dict[str, object]]:
-        """Begin an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        self._steps = 0
-        self._measure(observation)
+        """Begin an episode.  Raises EnvError."""
+        with _told():
+            observation, info = self.env.reset(seed=seed, options=options)
+            self._steps = 0
+            self._measure(observation)
         return self._observe(), info
 
     def step(self, action: np.ndarray) -> Step:
-        """Advance one control period under `action`, shape (action_size,)."""
+        """Advance one control period under `action`, shape (action_size,).  Raises EnvError."""
         return self.send(np.asarray(action, dtype=np.float64))
 
     def send(self, command: np.ndarray) -> Step:
-        """Advance one control period under `command`, shape (action_size,)."""
-        space = self.env.action_space
-        action = command.astype(space.dtype).reshape(space.shape or ())
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self._steps += 1
-        self._measure(observation)
-        if terminated or truncated:
-            info.setdefault('is_success', not terminated)
-        return self._observe(), float(reward), bool(terminated), bool(truncated), info
+        """Advance one control period under `command`, shape (action_size,).  Raises EnvError."""
+        action = command.astype(self.env.action_space.dtype)
+        with _told():
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            self._steps += 1
+            self._measure(observation)
+            reward = float(reward)
+            if terminated or truncated:
+                info.setdefault('is_success', not terminated)
+        return self._observe(), reward, bool(terminated), bool(truncated), info
+
+    def render(self) -> np.ndarray:
+        """Return a picture: uint8, shape (height, width, 3).  Raises EnvError."""
+        with _told():
+            return np.asarray(self.env.render(), np.uint8)
+
+    def _settle(self) -> None:
+        """Begin an episode that nobody plays.
+
+        Those of pybullet_envs_gymnasium have no time step before, and count the floor as a part
+        of the robot from their second episode on: the first would never come again.
+        """
+        try:
+            with silence(), _told():
+                self.env.reset(seed=0)
+        except EnvError as error:
+            raise EnvError(f"env '{self._name}' cannot begin an episode: {error}") from error
 
     def _measure(self, observation: np.ndarray) -> None:
-        vector = np.asarray(observation, dtype=np.float64).ravel()
+        vector = np.asarray(observation, dtype=np.float64)
+        needed = self.env.observation_space.shape
+        if vector.shape != needed:
+            raise EnvError(
+                f"env '{self._name}': its observation has shape {vector.shape}; needed: {needed}"
+            )
         self.state = RobotState(vector=vector, stamps={'vector': self.time})
 
     def _observe(self) -> np.ndarray:
-        return observe(self.contract, self.state, np.empty(0))
+        with np.errstate(over='ignore'):  # what does not fit float32 becomes infinite
+            return observe(self.contract, self.state, np.empty(0))
 
 
 def generic_contract(name: str, env: gymnasium.Env) -> TaskSpec:
     """Return the contract of a Gymnasium env: one `vector` term, a `generic` action.
 
-    Raises UserError for spaces other than a flat Box of observations and a finite Box of actions.
+    It is named by the id under which the env is registered, without the package.  Raises UserError
+    for other spaces than flat Boxes of numbers, that of the actions with finite bounds.
     """
+    check_spaces(name, env)
     observations, actions = env.observation_space, env.action_space
-    _check_box(name, 'observations', observations)
-    _check_box(name, 'actions', actions)
-    lower, upper = np.asarray(actions.low, np.float64), np.asarray(actions.high, np.float64)  # type: ignore[attr-defined]  # a Box: checked above
-    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
-        raise UserError(f"env '{name}': its actions are unbounded; finite bounds are supported")
-    rate = float(env.metadata.get('render_fps') or DEFAULT_RATE)
+    lower, upper = _bounds(actions)
     middle = [0.0 if low <= 0.0 <= high else (low + high) / 2.0 for low, high in
-              zip(lower.ravel(), upper.ravel(), strict=True)]  # fmt: skip
+              zip(lower, upper, strict=True)]  # fmt: skip
+    rate = _control_rate(env)
     return spec_from_dict(
         {
             'schema': 1,
-            'name': re.sub(r'[^a-zA-Z0-9_.-]', '-', name),
+            'name': _contract_name(env.unwrapped.spec.id if env.unwrapped.spec else name),
             'control_rate': rate,
-            'observation': [{'term': 'vector', 'size': math.prod(observations.shape or ())}],
+            'observation': [{'term': 'vector', 'size': (observations.shape or (0,))[0]}],
             'action': {
                 'interface': 'generic',
-                'lower': lower.ravel().tolist(),
-                'upper': upper.ravel().tolist(),
+                'lower': lower,
+                'upper': upper,
                 'max_rate': '.inf',
                 'stop': middle,
             },
@@ -111,12 +142,67 @@ def generic_contract(name: str, env: gymnasium.Env) -> TaskSpec:
     )
 
 
-def _check_box(name: str, what: str, space: Space) -> None:
-    if not isinstance(space, Box) or not np.issubdtype(space.dtype, np.floating):
+def check_spaces(name: str, env: gymnasium.Env) -> None:
+    """Raise UserError, which says what is supported, if no contract can be made of an env."""
+    for what, space in (('observations', env.observation_space), ('actions', env.action_space)):
+        if not (_is_numbers(space) and len(space.shape or ()) == 1):
+            raise UserError(
+                f"env '{name}': its {what} are {_shown(space)}; a Box of floating-point numbers "
+                'of shape (n,) is supported'
+            )
+    bounds = _bounds(env.action_space)
+    if not all(abs(bound) <= LARGEST for side in bounds for bound in side):
         raise UserError(
-            f"env '{name}': its {what} are {space}; a Box of floating-point numbers is supported"
+            f"env '{name}': its actions are {_shown(env.action_space)}; bounds that are finite "
+            'in float32 are supported'
         )
 
 
-def _one_line(error: BaseException) -> str:
-    return ' '.join(str(error).split())
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell in one line what an env raises."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # somebody else's program: it may raise anything
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f'{Path(frame.filename).name}:{frame.lineno}'
+        raise EnvError(f'the env raised {raised(error)} ({where})') from error
+
+
+def _control_rate(env: gymnasium.Env) -> float:
+    """Return the steps in a second of the env's world [Hz].
+
+    Its `dt` says so exactly, in Bullet that of its scene; its frame rate for pictures is rounded
+    (67 for 0.015 s) or free (30 for the 0.05 s of Pendulum-v1), so it comes second.
+    """
+    inner = env.unwrapped
+    for owner in (inner, getattr(inner, 'scene', None)):
+        dt = getattr(owner, 'dt', None)
+        if isinstance(dt, int | float | np.floating) and dt > 0.0:
+            return 1.0 / float(dt)
+    rate = env.metadata.get('render_fps')
+    return float(rate) if isinstance(rate, int | float) and rate > 0 else DEFAULT_RATE
+
+
+def _contract_name(registered: str) -> str:
+    """Return a name that a contract can have: an id may hold other characters."""
+    name = re.sub(r'[^a-zA-Z0-9_.-]', '-', registered.rpartition(':')[2])
+    return name if re.match(r'[a-zA-Z]', name) else f'env-{name}'
+
+
+def _is_numbers(space: Space) -> bool:
+    return isinstance(space, Box) and np.issubdtype(space.dtype, np.floating)
+
+
+def _bounds(space: Space) -> tuple[list[float], list[float]]:
+    """Return the lower and upper bounds of a Box."""
+    low, high = space.low, space.high  # type: ignore[attr-defined]  # a Box: checked before
+    return np.asarray(low, np.float64).tolist(), np.asarray(high, np.float64).tolist()
+
+
+def _shown(space: Space) -> str:
+    """Return a space for an error: in one line, and not all of a long one."""
+    text = ' '.join(str(space).split())
+    return text if len(text) <= 80 else f'{text[:77]}...'

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 import gymnasium
 import numpy as np
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 BREAKS_AT = 30  # the step, counted over all episodes
 
@@ -51,5 +52,120 @@ class Forgets(PendulumEnv):
         return self._get_obs(), {}
 
 
-for env in (Raises, Hangs, Forgets):
-    gymnasium.register(f'{env.__name__}-v0', entry_point=env, max_episode_steps=200)
+class Tells(PendulumEnv):
+    """From a certain step on it tells `reward`, or sees `observation`."""
+
+    steps = 0
+
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        reward: float | None = None,
+        observation: list[float] | None = None,
+        begin: int = BREAKS_AT,
+    ) -> None:
+        super().__init__(render_mode)
+        self.reward, self.observation, self.begin = reward, observation, begin
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.steps += 1
+        observation, reward, *rest = super().step(action)
+        if self.steps >= self.begin and self.reward is not None:
+            reward = self.reward
+        if self.steps >= self.begin and self.observation is not None:
+            observation = np.array(self.observation)
+        return (observation, reward, *rest)
+
+
+class HasSpaces(PendulumEnv):
+    """Its spaces are others than those of a pendulum."""
+
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        observations: Space | None = None,
+        actions: Space | None = None,
+    ) -> None:
+        super().__init__(render_mode)
+        self.observation_space = observations or self.observation_space
+        self.action_space = actions or self.action_space
+
+
+class CannotBegin(PendulumEnv):
+    """It cannot begin episode number `episode`."""
+
+    episodes = 0
+
+    def __init__(self, render_mode: str | None = None, episode: int = 1) -> None:
+        super().__init__(render_mode)
+        self.episode = episode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict | None = None
+    ) -> tuple[np.ndarray, dict]:
+        self.episodes += 1
+        if self.episodes >= self.episode:
+            raise RuntimeError('no simulator at this port')
+        return super().reset(seed=seed, options=options)
+
+
+class CannotBeMade(PendulumEnv):
+    """Its file is not there."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        raise FileNotFoundError(2, 'No such file', 'robot.xml')
+
+
+class Slow(PendulumEnv):
+    """It takes 0.25 s for a step, and has no frame rate."""
+
+    metadata = {'render_modes': ['rgb_array']}  # noqa: RUF012 (as Gymnasium writes it)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.dt = np.float32(0.25)
+
+
+class Timeless(Slow):
+    """It does not tell how long a step takes."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        del self.dt
+
+
+IMAGES = Box(0, 255, (96, 96, 3), np.uint8)
+MANY = np.linspace(-2.0, -1.0, 60)  # bounds that fill more than a line
+KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
+    'Raises': (Raises, {}),
+    'Hangs': (Hangs, {}),
+    'Forgets': (Forgets, {}),
+    'CannotBeMade': (CannotBeMade, {}),
+    'CannotBegin': (CannotBegin, {}),
+    'CannotBeginAgain': (CannotBegin, {'episode': 3}),
+    'RewardNan': (Tells, {'reward': np.nan}),
+    'RewardInf': (Tells, {'reward': -np.inf}),
+    'Reward1e300': (Tells, {'reward': 1e300}),
+    'Reward1e9': (Tells, {'reward': 1e9, 'begin': 1}),
+    'SeesNan': (Tells, {'observation': [0.0, np.nan, 0.0]}),
+    'Sees1e300': (Tells, {'observation': [0.0, 0.0, 1e300]}),
+    'SeesMore': (Tells, {'observation': [0.0] * 4}),
+    'Integers': (HasSpaces, {'observations': Box(0, 9, (3,), np.int64)}),
+    'Images': (HasSpaces, {'observations': IMAGES}),
+    'Dict': (HasSpaces, {'observations': Dict({'image': IMAGES, 'goal': Box(-1.0, 1.0, (3,))})}),
+    'Matrix': (HasSpaces, {'observations': Box(-1.0, 1.0, (2, 2))}),
+    'DiscreteActions': (HasSpaces, {'actions': Discrete(3)}),
+    'MultiDiscreteActions': (HasSpaces, {'actions': MultiDiscrete([3, 2])}),
+    'IntegerActions': (HasSpaces, {'actions': Box(0, 9, (2,), np.int32)}),
+    'MatrixActions': (HasSpaces, {'actions': Box(-1.0, 1.0, (2, 2))}),
+    'Unbounded': (HasSpaces, {'actions': Box(-np.inf, np.inf, (2,))}),
+    'HalfBounded': (HasSpaces, {'actions': Box(np.float32([0, -np.inf]), np.float32([1, 1]))}),
+    'FarBounded': (HasSpaces, {'actions': Box(-1e300, 1e300, (2,), np.float64)}),
+    'NoActions': (HasSpaces, {'actions': Box(-1.0, 1.0, (0,))}),
+    'ManyUnbounded': (HasSpaces, {'actions': Box(MANY, np.full(60, np.inf), dtype=np.float64)}),
+    'Slow': (Slow, {}),
+    'Timeless': (Timeless, {}),
+    'place/2nd_Arm': (PendulumEnv, {}),
+}
+for name, (env, options) in KINDS.items():
+    gymnasium.register(f'{name}-v0', entry_point=env, max_episode_steps=200, kwargs=options)

@@ -1,12 +1,28 @@
+import re
+import sys
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete
+from builders import export_model
+from gymnasium.spaces import Box
+from tiny_runs import SMALL
 
 from sac_ros.errors import UserError
 from sac_ros.spec import spec_from_json
+from sim_training.checkpoint import read_checkpoint
 from sim_training.env import make_env
+from sim_training.evaluate import EvaluateCommand
+from sim_training.evaluate import main as evaluate
 from sim_training.gymnasium_env import generic_contract
+from sim_training.rollout import EnvError
+from sim_training.train import main as train
+from sim_training.train_command import TrainCommand
+
+UNIT = Box(-1.0, 1.0, (2,), np.float32)
+NUMBERS = 'a Box of floating-point numbers of shape (n,) is supported'
+FINITE = 'bounds that are finite in float32 are supported'
 
 
 class SpacesOnly(gymnasium.Env):
@@ -17,16 +33,21 @@ class SpacesOnly(gymnasium.Env):
         self.action_space = actions
 
 
-UNIT = Box(-1.0, 1.0, (2,), np.float32)
+def tiny(task: str, folder: Path, **options: object) -> TrainCommand:
+    return TrainCommand(
+        task,
+        **{'steps': 120, 'out': folder, 'evaluation_episodes': 1, 'sac': SMALL, **options},
+    )
 
 
-def test_contract_of_pendulum_is_its_spaces():
+def test_contract_of_pendulum_is_its_spaces_and_its_period():
     contract = make_env('Pendulum-v1').contract
     assert contract.name == 'Pendulum-v1'
     assert contract.observation_size == 3
     assert contract.action_names == ('action[0]',)
     assert (contract.action.lower, contract.action.upper) == ((-2.0,), (2.0,))
-    assert contract.control_rate == 30.0  # its render_fps
+    assert contract.control_rate == 20.0  # its dt is 0.05 s; its films have 30 pictures a second
+    assert contract.topics['vector'].timeout == 0.1  # two periods
     assert spec_from_json(contract.to_json(), 'copy') == contract
 
 
@@ -39,7 +60,7 @@ def test_it_steps_exactly_as_the_env_inside():
         expected = plain.step(np.array([action]))
         np.testing.assert_array_equal(observation, expected[0])
         assert (reward, terminated, truncated) == expected[1:4]
-    assert ours.time == pytest.approx(20 / 30.0)
+    assert ours.time == pytest.approx(20 / 20.0)
 
 
 def test_state_is_the_observation_with_its_time():
@@ -56,19 +77,143 @@ def test_stop_command_is_inside_bounds_that_do_not_contain_zero():
 
 
 @pytest.mark.parametrize(
-    ('observations', 'actions', 'text'),
+    ('task', 'rate'),
     [
-        (UNIT, Discrete(3), r'its actions are Discrete\(3\); a Box of floating-point numbers'),
-        (Dict({'a': UNIT}), UNIT, r'its observations are Dict\(.*; a Box of floating-point'),
-        (Box(0, 255, (4,), np.uint8), UNIT, r'its observations are Box\(0, 255, \(4,\), uint8\)'),
-        (UNIT, Box(-np.inf, np.inf, (2,), np.float32), r'its actions are unbounded; finite'),
+        ('odd_envs:Slow-v0', 4.0),  # a dt of 0.25 s, as a float32
+        ('odd_envs:Timeless-v0', 50.0),  # neither dt nor a frame rate: ours
+        ('MountainCarContinuous-v0', 30.0),  # no dt, but a frame rate
     ],
 )
-def test_spaces_that_do_not_fit_are_refused_with_what_does(observations, actions, text):
-    with pytest.raises(UserError, match=rf"env 'odd': {text}"):
-        generic_contract('odd', SpacesOnly(observations, actions))
+def test_the_control_rate_is_what_the_env_tells_of_its_time(task: str, rate: float):
+    assert make_env(task).contract.control_rate == rate
 
 
-def test_a_typo_in_the_id_gets_the_nearest_name():
-    with pytest.raises(UserError, match=r"'Pendulm-v1' is no task .*; did you mean 'Pend"):
-        make_env('Pendulm-v1')
+def test_a_contract_is_named_by_the_id_and_not_by_the_package():
+    assert make_env('odd_envs:Forgets-v0').contract.name == 'Forgets-v0'
+    assert generic_contract('a:b-v0', gymnasium.make('odd_envs:Forgets-v0')).name == 'Forgets-v0'
+    assert make_env('odd_envs:place/2nd_Arm-v0').contract.name == 'place-2nd_Arm-v0'
+
+
+def test_an_id_without_a_version_gives_the_contract_of_the_version_that_it_means():
+    with pytest.warns(UserWarning, match='Using the latest versioned environment'):
+        assert make_env('Pendulum').contract.name == 'Pendulum-v1'
+
+
+def test_a_name_that_no_contract_can_have_is_changed():
+    assert generic_contract('2nd_Arm-v0', SpacesOnly(UNIT, UNIT)).name == 'env-2nd_Arm-v0'
+
+
+@pytest.mark.parametrize(
+    ('name', 'what', 'supported'),
+    [
+        ('Integers', 'observations are Box(0, 9, (3,), int64)', NUMBERS),
+        ('Images', 'observations are Box(0, 255, (96, 96, 3), uint8)', NUMBERS),
+        ('Dict', "observations are Dict('goal': Box(", NUMBERS),
+        ('Matrix', 'observations are Box(-1.0, 1.0, (2, 2), float32)', NUMBERS),
+        ('DiscreteActions', 'actions are Discrete(3)', NUMBERS),
+        ('MultiDiscreteActions', 'actions are MultiDiscrete([3 2])', NUMBERS),
+        ('IntegerActions', 'actions are Box(0, 9, (2,), int32)', NUMBERS),
+        ('MatrixActions', 'actions are Box(-1.0, 1.0, (2, 2), float32)', NUMBERS),
+        ('Unbounded', 'actions are Box(-inf, inf, (2,), float32)', FINITE),
+        ('HalfBounded', 'actions are Box([ 0. -inf], 1.0, (2,), float32)', FINITE),
+        ('FarBounded', 'actions are Box(-1e+300, 1e+300, (2,), float64)', FINITE),
+        ('ManyUnbounded', 'actions are Box([-2. -1.98305085 ', FINITE),
+    ],
+)
+def test_spaces_that_do_not_fit_are_refused_before_a_run_begins(
+    tmp_path: Path, name: str, what: str, supported: str
+):
+    with pytest.raises(UserError) as refusal:
+        train(tiny(f'odd_envs:{name}-v0', tmp_path / 'run'))
+    text = str(refusal.value)
+    assert text.startswith(f"env 'odd_envs:{name}-v0': its {what}")
+    assert text.endswith(f'; {supported}')
+    assert '\n' not in text
+    assert len(text) < 220
+    assert not (tmp_path / 'run').exists()
+
+
+def test_actions_of_nothing_are_refused():
+    with pytest.raises(UserError, match=r"^contract of env 'odd_envs:NoActions-v0': action"):
+        make_env('odd_envs:NoActions-v0')
+
+
+@pytest.mark.fault('D12', 'stopped', '')
+@pytest.mark.parametrize(
+    ('name', 'step', 'text'),
+    [
+        ('Raises', 30, 'the env raised ZeroDivisionError: float division by zero (odd_envs.py:L)'),
+        ('CannotBeginAgain', 200, 'the env raised RuntimeError: no simulator at this port '
+         '(odd_envs.py:L)'),
+        ('RewardNan', 30, 'reward is nan; every number must be finite in float32'),
+        ('RewardInf', 30, 'reward is -inf; every number must be finite in float32'),
+        ('Reward1e300', 30, 'reward is inf; every number must be finite in float32'),
+        ('SeesNan', 30, 'next_observation is [ 0. nan  0.]; every number must be finite in '
+         'float32'),
+        ('Sees1e300', 30, 'next_observation is [ 0.  0. inf]; every number must be finite in '
+         'float32'),
+        ('SeesMore', 30, "env 'odd_envs:SeesMore-v0': its observation has shape (4,); needed: "
+         '(3,)'),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings('error::RuntimeWarning')
+def test_an_env_that_goes_wrong_ends_the_run_in_one_line(
+    tmp_path: Path, name: str, step: int, text: str
+):
+    task = f'odd_envs:{name}-v0'
+    with pytest.raises(UserError) as error:
+        train(tiny(task, tmp_path, steps=230, checkpoint_every=20))
+    saved = (step - 1) // 20 * 20
+    line = re.sub(r'(odd_envs.py):\d+', r'\1:L', str(error.value))
+    assert line == (
+        f'{task}, step {step}: {text}; the checkpoint of step {saved} in {tmp_path} stays'
+    )
+    assert read_checkpoint(tmp_path)[1].counters.step == saved
+
+
+@pytest.mark.fault('D12', 'refused', 'UserError')
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('CannotBeMade', 'cannot be made: FileNotFoundError: [Errno 2] No such file: '
+         "'robot.xml'"),
+        ('CannotBegin', 'cannot begin an episode: the env raised RuntimeError: no simulator at '
+         'this port (odd_envs.py:L)'),
+    ],
+)  # fmt: skip
+def test_an_env_that_cannot_be_made_or_begin_is_refused_before_a_run_begins(
+    tmp_path: Path, name: str, text: str
+):
+    task = f'odd_envs:{name}-v0'
+    with pytest.raises(UserError) as refusal:
+        train(tiny(task, tmp_path / 'run'))
+    line = re.sub(r'(odd_envs.py):\d+', r'\1:L', str(refusal.value))
+    assert line == f"env '{task}' {text}"
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.fault('D12', 'refused', 'UserError')
+def test_a_model_is_not_scored_in_an_env_that_raises(tmp_path: Path):
+    task, model = 'odd_envs:Raises-v0', tmp_path / 'model.onnx'
+    export_model(model, make_env(task).contract)
+    text = r'the env raised ZeroDivisionError: float division by zero \(odd_envs.py:\d+\)'
+    with pytest.raises(UserError, match=text):
+        evaluate(EvaluateCommand(model, task=task, episodes=1))
+
+
+def test_rewards_of_a_thousand_million_are_learned_from(tmp_path: Path):
+    result = train(tiny('odd_envs:Reward1e9-v0', tmp_path))
+    assert result['return'] == 200 * 1e9
+
+
+def test_a_film_that_cannot_be_drawn_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, 'pygame', None)  # as if it were not installed
+    env = make_env('Pendulum-v1', 'rgb_array')
+    env.reset(seed=0)
+    with pytest.raises(EnvError) as error:
+        env.render()
+    assert re.fullmatch(
+        'the env raised DependencyNotInstalled: pygame is not installed, run `pip install '
+        r'"gymnasium\[classic_control\]"` \(pendulum.py:\d+\)',
+        str(error.value),
+    )

@@ -1,0 +1,76 @@
+"""From the id of a Gymnasium env to the env, or to one line that says what is missing."""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+
+import gymnasium
+
+from sac_ros.errors import UserError, nearest
+from sim_training.tasks import task_names
+
+BULLET = 'pybullet_envs_gymnasium'  # its ids are known once it is imported
+MUJOCO_ENVS = 'gymnasium.envs.mujoco'
+
+
+def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
+    """Return the env of `id`, or of `package:id`, which imports the package.  Raises UserError."""
+    try:
+        if 'Bullet' in name and ':' not in name and name not in gymnasium.registry:
+            _import_bullet()
+        with _without_log_of_mujoco(name):
+            return gymnasium.make(name, render_mode=render_mode)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise UserError(f"env '{name}' cannot be made: {_one_line(error)}") from error
+    except gymnasium.error.Error as error:
+        known = [known for known in (*task_names(), *gymnasium.registry) if known != name]
+        raise UserError(
+            f"'{name}' is no task that ships, no YAML file (for a task of your own) and no "
+            'Gymnasium id that is registered (package:Id-v0 imports a package first)'
+            f'{nearest(name, known)} ({_one_line(error)})'
+        ) from error
+    except Exception as error:  # somebody else's program: it may raise anything
+        raise UserError(f"env '{name}' cannot be made: {raised(error)}") from error
+
+
+def raised(error: Exception) -> str:
+    """Return in one line what somebody else's program has raised."""
+    return _one_line(f'{type(error).__name__}: {error}')
+
+
+def _import_bullet() -> None:
+    try:
+        importlib.import_module(BULLET)
+    except ModuleNotFoundError as error:
+        if error.name != BULLET:
+            raise
+        raise gymnasium.error.DependencyNotInstalled(
+            f'{BULLET}, which brings it, is not installed, run `pip install {BULLET}`'
+        ) from error
+
+
+@contextlib.contextmanager
+def _without_log_of_mujoco(name: str) -> Iterator[None]:
+    """Let MuJoCo keep to itself what it finds out of date in Gymnasium's own models.
+
+    It would tell the terminal, and a file MUJOCO_LOG.TXT in the user's folder.
+    """
+    entry = gymnasium.registry.get(name)
+    try:
+        is_needed = entry is not None and str(entry.entry_point).startswith(MUJOCO_ENVS)
+        mujoco = importlib.import_module('mujoco') if is_needed else None
+    except ImportError:  # which gymnasium tells better
+        mujoco = None
+    if mujoco is None:
+        yield
+        return
+    before: Callable[[str], None] | None = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda text: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+def _one_line(text: object) -> str:
+    return ' '.join(str(text).split())
