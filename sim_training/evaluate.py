@@ -1,5 +1,6 @@
 """Score an exported file: the model that will drive the robot, through its controller."""
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,6 +153,8 @@ def _run_episode(
     while not (terminated or truncated):
         step = controller.step(env.state, env.time)
         _, reward, terminated, truncated, info = env.send(step.command)
+        if not math.isfinite(reward):
+            raise UserError(f'episode with seed {seed}: reward is {reward} in step {length + 1}')
         reward_sum += reward
         length += 1
         faults += step.fault is not None

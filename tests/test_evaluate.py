@@ -70,6 +70,14 @@ def test_any_gymnasium_id_is_scored_through_its_own_contract(tmp_path):
     env.close()
 
 
+def test_a_reward_that_is_not_a_number_ends_the_evaluation_in_one_line(tmp_path):
+    env = make_env('odd_envs:RewardNan-v0')
+    policy = export_model(tmp_path / 'pendulum.onnx', env.contract)
+    with pytest.raises(UserError, match=r'^episode with seed \d+: reward is nan in step 30$'):
+        evaluate_policy(policy, env, 1)
+    env.close()
+
+
 @pytest.mark.fault('H11', 'refused', 'UserError')
 def test_a_model_of_another_contract_is_refused_by_what_differs(balance_model):
     from sac_ros.policy import load_policy
