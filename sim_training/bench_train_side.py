@@ -66,7 +66,8 @@ def make_ours(is_compiled: bool) -> Updates:
     agent = SAC(SACConfig(), OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), seed=0)
     if is_compiled:
         agent.compile()
-    replay, generator = ReplayBuffer(STORED, OBSERVATIONS, ACTIONS), np.random.default_rng(0)
+    replay = ReplayBuffer(STORED, OBSERVATIONS, ACTIONS, gamma=0.99)
+    generator = np.random.default_rng(0)
     for _ in range(STORED):
         before, after = generator.standard_normal((2, OBSERVATIONS))
         replay.add(before, generator.uniform(-1.0, 1.0, ACTIONS), 1.0, after, False)

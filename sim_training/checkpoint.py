@@ -23,7 +23,7 @@ from safetensors.numpy import save
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
-from sim_training.networks import Actor
+from sim_training.networks import Actor, actor_norm
 from sim_training.sac_state import ACTOR
 from sim_training.train_command import TrainCommand
 
@@ -75,7 +75,7 @@ class Facts:
     replay_cursor: int
     generator: str  # JSON of the state of numpy's generator
     versions: dict[str, str | None]  # of the libraries that it was trained with
-    schema: Literal[4] = 4
+    schema: Literal[5] = 5
 
 
 def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
@@ -130,6 +130,7 @@ def read_actor(path: Path) -> tuple[Actor, Facts]:
         facts.command.sac.hidden_sizes,
         np.array(facts.action_lower),
         np.array(facts.action_upper),
+        actor_norm(facts.command.sac),
     )
     weights = {n.removeprefix(f'{ACTOR}.'): torch.from_numpy(a) for n, a in arrays.items()}
     try:

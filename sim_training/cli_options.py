@@ -6,7 +6,8 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, get_type_hints
 
 from sac_ros.errors import UserError, nearest
@@ -21,13 +22,13 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
     import tyro  # here: without it, an unknown command must still be told from a missing package
 
     see = f'; see {prog} --help'
-    _check_flags(words, help_text(options, prog), see)
+    _check_flags(words, help_text(options, prog, words), see)
     command: object
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint), _wide_terminal(), _captured_stdout():
             command, surplus = tyro.cli(
-                _with_positional(options), prog=prog, args=words, return_unknown_args=True
+                _shown(options, words), prog=prog, args=words, return_unknown_args=True
             )
     except SystemExit:
         raise UsageError(_condense(complaint.getvalue()) + see) from None
@@ -36,13 +37,13 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
     return options(**{f.name: getattr(command, f.name) for f in dataclasses.fields(options)})
 
 
-def help_text(options: type, prog: str) -> str:
+def help_text(options: type, prog: str, words: Sequence[str] = ()) -> str:
     """Return what --help prints: usage, the docstring, each field with its docstring."""
     import tyro
 
     with _captured_stdout() as captured, contextlib.suppress(SystemExit):
         tyro.cli(
-            _with_positional(options),
+            _shown(options, words),
             prog=prog,
             description=inspect.getdoc(options),
             args=['--help'],
@@ -52,22 +53,31 @@ def help_text(options: type, prog: str) -> str:
     return re.sub(r'{None}\|([A-Z]+)', lambda kind: kind[1].ljust(len(kind[0])), captured.read())
 
 
-def _with_positional(options: type) -> type:
-    """Return `options` with its first field, if it has no default, as a word without a flag.
+def _shown(options: type, words: Sequence[str]) -> type:
+    """Return `options` as tyro should see it.
 
-    Done here and not where the dataclasses are written, because sac_ros cannot import tyro.
+    Its first field, if it has no default, is a word without a flag: done here and not where the
+    dataclasses are written, because sac_ros cannot import tyro.  Defaults may depend on the words,
+    by a function `defaults` of the dataclass.
     """
     import tyro
 
+    hints = get_type_hints(options, include_extras=True)
+    fields: list[tuple[str, object, object]] = []
     first = dataclasses.fields(options)[0]
-    if first.default is not dataclasses.MISSING:
+    if first.default is dataclasses.MISSING:
+        metavar = first.name.upper().replace('_', '-')
+        hint = hints[first.name]
+        word: object = Annotated[hint, tyro.conf.Positional, tyro.conf.arg(metavar=metavar)]
+        fields.append((first.name, word, dataclasses.field()))
+    if hasattr(options, 'defaults'):
+        for name, value in options.defaults(words).items():
+            # Bound now: the loop goes on before it is called.
+            factory = partial(dataclasses.replace, value)
+            fields.append((name, hints[name], dataclasses.field(default_factory=factory)))
+    if not fields:
         return options
-    hint = get_type_hints(options, include_extras=True)[first.name]
-    metavar = first.name.upper().replace('_', '-')
-    field: object = Annotated[hint, tyro.conf.Positional, tyro.conf.arg(metavar=metavar)]
-    return dataclasses.make_dataclass(
-        options.__name__, [(first.name, field)], bases=(options,), frozen=True
-    )
+    return dataclasses.make_dataclass(options.__name__, fields, bases=(options,), frozen=True)
 
 
 def _check_flags(words: list[str], help_text: str, see: str) -> None:

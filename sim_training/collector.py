@@ -86,13 +86,14 @@ class Collector:
     def _remember(self, run: Run, answers: Sequence[Answer]) -> None:
         """Store the transitions of a round, in the order of the envs."""
         rows = zip(self._envs, self._observation, self._unit_action, answers, strict=True)
-        for env, observation, unit_action, answer in rows:
+        for number, (env, observation, unit_action, answer) in enumerate(rows):
             try:
                 # After the last step of an episode this is its own last observation: the reset
                 # comes later.
-                run.replay.add(
+                step = (
                     observation, unit_action, answer.reward, env.observation, answer.terminated
-                )
+                )  # fmt: skip
+                run.remember(number, step, answer.terminated or answer.truncated)
             except UserError as error:
                 raise EnvError(f'{env.label}{error}') from error
 
@@ -112,6 +113,7 @@ class Collector:
         for episode, i in enumerate(envs, start=following):
             playing[i] = Playing(episode, length=0)
             self._envs[i].begin(episode)
+            run.returns.begin(i)
         for i in envs:
             self._envs[i].answer()
         run.playing = tuple(playing)
@@ -151,8 +153,8 @@ class Collector:
             if past is None:
                 reasons[i] = 'the replay no longer holds all of it'
             else:
-                actions = run.agent.to_action(past.unit_action.numpy())
-                env.play_again(playing.episode, actions, past.next_observation.numpy())
+                actions = run.agent.to_action(past['unit_action'].numpy())
+                env.play_again(playing.episode, actions, past['next_observation'].numpy())
         for i, env in enumerate(self._envs):
             if i not in reasons and not env.answer().is_repeated:
                 reasons[i] = 'the env did not repeat it'
@@ -169,4 +171,6 @@ def _choose(run: Run, observations: np.ndarray) -> np.ndarray:
     if run.counters.step < run.command.sac.learning_starts:
         size = (len(observations), len(run.actions.low))
         return run.generator.uniform(-1.0, 1.0, size).astype(np.float32)
-    return run.agent.explore(observations)
+    moments = [(playing.episode, playing.length) for playing in run.playing]
+    noise = run.exploration.noise(run.agent.actor, observations, moments)
+    return run.agent.explore(observations, noise)

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from sac_ros.errors import UserError
@@ -162,23 +161,16 @@ def _build_model(actor: Actor, spec: TaskSpec, metadata: Mapping[str, str]) -> b
         constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
         return name
 
-    def linear(features: str, layer: torch.nn.Linear, name: str) -> str:
-        weight = constant(f'{name}.weight', layer.weight.detach().numpy().T)
-        bias = constant(f'{name}.bias', layer.bias.detach().numpy())
-        return add('Gemm', features, weight, bias)
-
     features = add('Sub', 'observation', constant('mean', actor.observation_mean.numpy()))
     features = add('Mul', features, constant('scale', actor.observation_scale.numpy()))
-    for i, layer in enumerate(actor.body):
-        if isinstance(layer, torch.nn.Linear):
-            features = linear(features, layer, f'body.{i}')
-        elif isinstance(layer, torch.nn.ReLU):
-            features = add('Relu', features)
-        else:
-            raise ExportError(
-                f'layer {type(layer).__name__} has no ONNX form here; Linear and ReLU do'
-            )
-    action = add('Tanh', linear(features, actor.mean_head, 'mean_head'))
+    *hidden, (weight, bias) = actor.body.plain(0)
+    for i, (hidden_weight, hidden_bias) in enumerate(hidden):
+        layer = f'body.{i}'
+        parts = constant(f'{layer}.weight', hidden_weight), constant(f'{layer}.bias', hidden_bias)
+        features = add('Relu', add('Gemm', features, *parts))
+    size = spec.action_size  # the other half of the outputs is log sigma
+    parts = constant('mean_head.weight', weight[:, :size]), constant('mean_head.bias', bias[:size])
+    action = add('Tanh', add('Gemm', features, *parts))
     action = add('Mul', action, constant('half_range', actor.action_half_range.numpy()))
     action = add('Add', action, constant('middle', actor.action_middle.numpy()))
     # Min and Max rather than Clip: each element has bounds of its own.

@@ -1,21 +1,31 @@
-"""The tanh-Gaussian actor and the stacked critics.  Losses and optimisers are in sac.py.
+"""The tanh-Gaussian actor and the critics.  Layers are in stack.py, losses in sac.py.
 
 Observations are in SI units, shape (batch, observation_size), and are normalised in here.  A unit
 action is in [-1, 1], shape (batch, action_size); `Actor.to_action` gives it its own units.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sim_training.sac_config import Norm, SACConfig
+from sim_training.stack import Stack
+
 # The range of log sigma that the authors of Haarnoja et al. 2018a and 2018b use in their own code.
 LOG_STD_LOWEST = -20.0
 LOG_STD_HIGHEST = 2.0
+
+
+class Head(NamedTuple):
+    """A part of a linear layer."""
+
+    weight: Tensor  # shape (inputs, outputs)
+    bias: Tensor  # shape (outputs,)
 
 
 class Actor(nn.Module):
@@ -34,15 +44,13 @@ class Actor(nn.Module):
         hidden_sizes: Sequence[int],
         action_lower: np.ndarray,
         action_upper: np.ndarray,
+        norm: Norm = 'none',
     ) -> None:
         """Draw the weights from torch's global generator; bounds are finite, (action_size,)."""
         super().__init__()
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise((observation_size, *hidden_sizes)):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers)
-        self.mean_head = nn.Linear(hidden_sizes[-1], len(action_lower))
-        self.log_std_head = nn.Linear(hidden_sizes[-1], len(action_lower))
+        # Mean and log sigma come from one layer.
+        sizes = (observation_size, *hidden_sizes, 2 * len(action_lower))
+        self.body = Stack(1, sizes, norm)
         # In float64 first: the half range of (-3e38, 3e38) does not fit the sum of two float32.
         lower, upper = (np.asarray(bound, np.float64) for bound in (action_lower, action_upper))
         self.register_buffer('observation_mean', torch.zeros(observation_size))
@@ -52,19 +60,43 @@ class Actor(nn.Module):
         self.register_buffer('action_lower', _float32(lower))
         self.register_buffer('action_upper', _float32(upper))
 
-    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, observation: Tensor, is_training: bool = False) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma of the Gaussian before tanh, each (batch, action_size)."""
-        features = self.body((observation - self.observation_mean) * self.observation_scale)
-        return self.mean_head(features), soft_bound(self.log_std_head(features))
+        mean, log_std = self.body(self.normalised(observation), is_training)[0].chunk(2, dim=-1)
+        return mean, soft_bound(log_std)
+
+    @property
+    def mean_head(self) -> Head:
+        """The part of the last layer that puts out the mean, as views of the parameters."""
+        return self._head(slice(None, len(self.action_middle)))
+
+    @property
+    def log_std_head(self) -> Head:
+        """The part of the last layer that puts out log sigma, before its bound, as views."""
+        return self._head(slice(len(self.action_middle), None))
+
+    def _head(self, columns: slice) -> Head:
+        weight, bias = self.body.weights[-1].detach(), self.body.biases[-1].detach()
+        return Head(weight[0][:, columns], bias[0, 0, columns])
+
+    def features(self, observation: Tensor) -> Tensor:
+        """Return what the last layer sees, (batch, size)."""
+        return self.body.features(self.normalised(observation))[0]
+
+    def normalised(self, observation: Tensor) -> Tensor:
+        """Return the observation as the layers see it."""
+        return (observation - self.observation_mean) * self.observation_scale
 
     def sample(self, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return unit actions drawn from pi, reparameterised, and log pi of each, (batch,)."""
         size = (len(observation), len(self.action_middle))
         return self.draw(observation, torch.randn(size, generator=generator))
 
-    def draw(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, observation: Tensor, noise: Tensor, is_training: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Do as `sample` with standard normal noise that is given, (batch, action_size)."""
-        mean, log_std = self(observation)
+        mean, log_std = self(observation, is_training)
         return squash(mean, log_std, noise)
 
     def mean_action(self, observation: Tensor) -> Tensor:
@@ -80,37 +112,42 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """N soft Q-functions in one module: every weight is stacked to (N, inputs, outputs)."""
+    """N soft Q-functions in one module, or, without actions, N soft state values."""
 
     observation_mean: Tensor  # SI, shape (observation_size,)
     observation_scale: Tensor  # 1 / SI, shape (observation_size,)
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden_sizes: Sequence[int], critics: int
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden_sizes: Sequence[int],
+        critics: int,
+        outputs: int = 1,
+        norm: Norm = 'none',
     ) -> None:
         """Draw the weights from torch's global generator, every critic its own."""
         super().__init__()
-        layers = list(itertools.pairwise((observation_size + action_size, *hidden_sizes, 1)))
-        # The distribution of nn.Linear: uniform within 1 / sqrt(inputs).
-        self.weights = nn.ParameterList(
-            _uniform((critics, inputs, outputs), 1.0 / math.sqrt(inputs))
-            for inputs, outputs in layers
-        )
-        self.biases = nn.ParameterList(
-            _uniform((critics, 1, outputs), 1.0 / math.sqrt(inputs)) for inputs, outputs in layers
-        )
+        sizes = (observation_size + action_size, *hidden_sizes, outputs)
+        self.body = Stack(critics, sizes, norm)
         self.register_buffer('observation_mean', torch.zeros(observation_size))
         self.register_buffer('observation_scale', torch.ones(observation_size))
 
-    def forward(self, observation: Tensor, unit_action: Tensor) -> Tensor:
-        """Return Q_i(s, a) of every critic i, shape (N, batch)."""
+    def forward(
+        self,
+        observation: Tensor,
+        unit_action: Tensor,
+        is_training: bool = False,
+        keep: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """Return what every critic says, (N, batch, outputs); see value_heads.py, Stack."""
         observation = (observation - self.observation_mean) * self.observation_scale
-        features = torch.cat((observation, unit_action), dim=-1)
-        features = features.expand(len(self.biases[0]), *features.shape)
-        *hidden, (last_weight, last_bias) = zip(self.weights, self.biases, strict=True)
-        for weight, bias in hidden:
-            features = torch.baddbmm(bias, features, weight).relu_()
-        return torch.baddbmm(last_bias, features, last_weight).squeeze(-1)
+        return self.body(torch.cat((observation, unit_action), dim=-1), is_training, keep)
+
+
+def actor_norm(config: SACConfig) -> Norm:
+    """Return how the features of the actor are normalised; layer norms are for critics."""
+    return 'none' if config.norm == 'layer' else config.norm
 
 
 def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,10 +170,6 @@ def soft_bound(log_std: Tensor) -> Tensor:
     """
     log_std = LOG_STD_HIGHEST - softplus(LOG_STD_HIGHEST - log_std)
     return LOG_STD_LOWEST + softplus(log_std - LOG_STD_LOWEST)
-
-
-def _uniform(shape: tuple[int, ...], bound: float) -> nn.Parameter:
-    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 def _float32(values: np.ndarray) -> Tensor:

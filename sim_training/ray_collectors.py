@@ -119,11 +119,12 @@ class RayCollectors:
             collector.place = answer
             self._failing.discard(collector.number)
         else:
-            add_chunk(run, answer, self._end)
+            add_chunk(run, collector.number, answer, self._end)
         self._requests[collector.actor.play.remote(STEPS, weights)] = collector
 
     def _start(self, run: Run, number: int, incarnation: int) -> None:
         """Ask for a new collector; it begins when the cluster has a free processor for it."""
+        run.returns.begin(number)
         # With the step, for a run that goes on from a checkpoint must not play the same again.
         words = [run.command.seed, number, incarnation, run.counters.step]
         seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
@@ -184,14 +185,14 @@ def _leave_episodes(run: Run) -> None:
     run.under_way = None
 
 
-def add_chunk(run: Run, chunk: Chunk, end: int) -> None:
-    """Remember what a collector has seen, up to step `end` of the run."""
+def add_chunk(run: Run, number: int, chunk: Chunk, end: int) -> None:
+    """Remember what collector `number` has seen, up to step `end` of the run."""
     left = end - run.counters.step
     rows = list(zip(*chunk.columns.values(), strict=True))
     try:
-        for row in rows[:left]:
+        for i, row in enumerate(rows[:left], start=1):
             run.counters.step += 1
-            run.replay.add(*row)
+            run.remember(number, row, chunk.episode_return is not None and i == len(rows))
     except UserError:
         check_learning(run)  # actions that are not finite come from weights that are not
         raise

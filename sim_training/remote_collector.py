@@ -14,8 +14,9 @@ import torch
 from sac_ros.errors import UserError
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
 from sim_training.env import make_env
-from sim_training.networks import Actor
-from sim_training.replay_buffer import Batch
+from sim_training.exploration import Exploration
+from sim_training.networks import Actor, actor_norm
+from sim_training.replay_buffer import COLUMNS
 from sim_training.rollout import Rollout, action_space, observation_size
 from sim_training.train_command import TrainCommand
 
@@ -37,7 +38,7 @@ class Weights(NamedTuple):
 class Chunk(NamedTuple):
     """Steps of one episode in the order in which they were taken."""
 
-    columns: dict[str, np.ndarray]  # float32, a row for each step, by the names of `Batch`
+    columns: dict[str, np.ndarray]  # float32, a row for each step, by the names of COLUMNS
     episode_return: float | None  # undiscounted, if the last step ended the episode
     version: int  # of the weights that chose the actions; 0: they were random
 
@@ -62,10 +63,12 @@ class RemoteCollector:
         _check_contract(env.contract, self._contract)
         actions = action_space(env)
         sizes = self._command.sac.hidden_sizes
-        self._actor = Actor(observation_size(env), sizes, actions.low, actions.high)
+        norm = actor_norm(self._command.sac)
+        self._actor = Actor(observation_size(env), sizes, actions.low, actions.high, norm)
         self._actor.requires_grad_(False)
         self._generator = np.random.default_rng(self._seed)  # of random actions
         self._noise = torch.Generator().manual_seed(self._seed)  # of the actor's
+        self._exploration = Exploration(self._command.sac.exploration, self._seed)
         self._rollout = Rollout(env, self._seed)
         self._rollout.begin(episode=0)
         return Place(socket.gethostname(), os.getpid())
@@ -92,7 +95,7 @@ class RemoteCollector:
         with np.errstate(over='ignore'):  # what does not fit float32 becomes infinite
             columns = {
                 name: np.asarray(column, np.float32)
-                for name, column in zip(Batch._fields, zip(*rows, strict=True), strict=True)
+                for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True)
             }
         return Chunk(columns, episode_return, 0 if weights is None else weights.version)
 
@@ -107,7 +110,14 @@ class RemoteCollector:
 
     @torch.no_grad()
     def _explore(self, observation: np.ndarray) -> np.ndarray:
-        unit_action, _ = self._actor.sample(torch.from_numpy(observation[None]), self._noise)
+        observations = observation[None]
+        moments = [(self._rollout.episode, self._rollout.length)]
+        noise = self._exploration.noise(self._actor, observations, moments)
+        if noise is None:
+            unit_action, _ = self._actor.sample(torch.from_numpy(observations), self._noise)
+        else:
+            drawn = torch.from_numpy(observations), torch.from_numpy(noise)
+            unit_action, _ = self._actor.draw(*drawn)
         return unit_action[0].numpy()
 
     @torch.no_grad()

@@ -8,23 +8,42 @@ from torch import Tensor
 
 from sac_ros.errors import UserError
 
+# What is stored of a step.
+COLUMNS = ('observation', 'unit_action', 'reward', 'next_observation', 'terminated')
+Step = tuple[np.ndarray, np.ndarray, float, np.ndarray, bool]
+
 
 class Batch(NamedTuple):
-    """Transitions drawn from the buffer, float32, one row each."""
+    """Transitions to learn from, float32, one row each."""
 
     observation: Tensor  # SI, shape (count, observation_size)
     unit_action: Tensor  # [-1, 1], shape (count, action_size)
-    reward: Tensor  # shape (count,)
+    reward: Tensor  # of one step, or the discounted sum of n; shape (count,)
     next_observation: Tensor  # SI, the one seen before any reset, shape (count, observation_size)
-    terminated: Tensor  # 1.0 where the task itself ended; truncation is 0.0; shape (count,)
+    # What the value of next_observation is multiplied by: gamma^n, and 0.0 where the task itself
+    # has ended (truncation is no end); shape (count,)
+    discount: Tensor
 
 
 class ReplayBuffer:
-    """The last `capacity` transitions, one array for each field of a `Batch`."""
+    """The last `capacity` transitions, one array for each thing that was seen in a step."""
 
-    def __init__(self, capacity: int, observation_size: int, action_size: int) -> None:
-        """Reserve the arrays; memory is taken only as rows are first written (np.zeros)."""
+    def __init__(
+        self,
+        capacity: int,
+        observation_size: int,
+        action_size: int,
+        gamma: float,
+        n_step: int = 1,
+    ) -> None:
+        """Reserve the arrays; memory is taken only as rows are first written (np.zeros).
+
+        Up to `n_step` steps of an episode are drawn as one transition, discounted by `gamma`.
+        """
         self.capacity = capacity
+        self.gamma = gamma
+        self.n_step = n_step
+        self.stride = 1  # from a step to the next one of the same env: the number of envs in turn
         self.size = 0
         self.cursor = 0  # the row that the next transition is written to
         self.arrays: dict[str, np.ndarray] = {
@@ -34,7 +53,7 @@ class ReplayBuffer:
             'next_observation': np.zeros((capacity, observation_size), np.float32),
             'terminated': np.zeros(capacity, np.float32),
         }
-        self._tensors = Batch(**{n: torch.from_numpy(a) for n, a in self.arrays.items()})
+        self._tensors = [torch.from_numpy(array) for array in self.arrays.values()]
 
     def add(
         self,
@@ -63,12 +82,28 @@ class ReplayBuffer:
         if self.size == 0:
             raise UserError('the replay buffer is empty; a transition is needed to draw from it')
         rows = torch.from_numpy(generator.integers(0, self.size, count))
-        return Batch(*(torch.index_select(tensor, 0, rows) for tensor in self._tensors))
+        observation, unit_action, reward, next_observation, terminated = self._rows(rows)
+        discount = torch.full_like(reward, self.gamma)
+        is_open = terminated == 0.0
+        for _ in range(self.n_step - 1):
+            rows = (rows + self.stride) % self.capacity
+            begins, _, more, ends, is_end = self._rows(rows)
+            # The step after is the one that begins where this one has ended; there is none where
+            # an episode was cut off, or where the newest step is.
+            is_open = is_open & (rows < self.size) & (begins == next_observation).all(dim=1)
+            reward = torch.where(is_open, reward + discount * more, reward)
+            discount = torch.where(is_open, discount * self.gamma, discount)
+            next_observation = torch.where(is_open[:, None], ends, next_observation)
+            terminated = torch.where(is_open, is_end, terminated)
+            is_open = is_open & (terminated == 0.0)
+        return Batch(
+            observation, unit_action, reward, next_observation, discount * (1.0 - terminated)
+        )
 
-    def newest(self, count: int) -> Batch:
-        """Return the last `count` transitions, oldest first; `count` is at most `size`."""
+    def newest(self, count: int) -> dict[str, Tensor]:
+        """Return the last `count` steps, oldest first; `count` is at most `size`."""
         rows = torch.arange(self.cursor - count, self.cursor) % self.capacity
-        return Batch(*(torch.index_select(tensor, 0, rows) for tensor in self._tensors))
+        return dict(zip(self.arrays, self._rows(rows), strict=True))
 
     def stored(self) -> dict[str, np.ndarray]:
         """Return the rows that are in use, in the order of the ring: what a checkpoint keeps."""
@@ -80,3 +115,7 @@ class ReplayBuffer:
         self.cursor = cursor
         for name, array in self.arrays.items():
             array[: self.size] = stored[name]
+
+    def _rows(self, rows: Tensor) -> list[Tensor]:
+        """Return the rows of every array."""
+        return [torch.index_select(tensor, 0, rows) for tensor in self._tensors]

@@ -14,6 +14,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
+from torch import Tensor
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
@@ -32,8 +33,10 @@ from sim_training.checkpoint import (
     write_best,
     write_checkpoint,
 )
+from sim_training.exploration import Exploration
 from sim_training.gymnasium_env import generic_contract
-from sim_training.replay_buffer import Batch, ReplayBuffer
+from sim_training.replay_buffer import ReplayBuffer, Step
+from sim_training.return_scale import ReturnScale
 from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC, Losses
@@ -42,6 +45,7 @@ from sim_training.train_command import TrainCommand, merge_resumed
 
 REPLAY = 'replay'  # its arrays are named replay.<field of Batch>
 UNDER_WAY = 'under_way'
+RETURNS = 'returns'
 
 
 @dataclass
@@ -55,6 +59,9 @@ class Run:
     agent: SAC
     replay: ReplayBuffer
     generator: np.random.Generator  # of the first, random actions and of the batches
+    returns: ReturnScale
+    exploration: Exploration
+    prior: ReplayBuffer | None = None  # of another run, to learn from as well
     counters: Counters = field(default_factory=Counters)
     # The episode of each env.  Their steps are the newest transitions of the replay: a round of
     # one step in every env, in this order, then the next round.
@@ -65,6 +72,11 @@ class Run:
     losses: Losses | None = None  # of the last update in this process
     saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
+
+    def remember(self, env: int, step: Step, is_over: bool) -> None:
+        """Store a step of an env, as ReplayBuffer.add takes it.  Raises UserError."""
+        self.replay.add(*step)
+        self.returns.add(env, step[2], is_over)
 
     @property
     def folder(self) -> Path:
@@ -108,6 +120,8 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     run.generator.bit_generator.state = json.loads(facts.generator)
     run.counters, run.playing = facts.counters, facts.playing
     run.under_way = arrays.get(UNDER_WAY)
+    known = min(len(arrays[RETURNS]), len(run.returns.state))
+    run.returns.state[:known] = arrays[RETURNS][:known]
     if run.steps < run.counters.step:
         asked, step = run.command.steps, run.counters.step
         raise UserError(f'steps is {asked}; the run is at step {step} already')
@@ -126,6 +140,7 @@ def save_run(run: Run) -> None:
     run.clock = time.monotonic()
     arrays = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
     arrays |= {} if run.under_way is None else {UNDER_WAY: run.under_way}
+    arrays[RETURNS] = run.returns.state
     write_checkpoint(run.folder, {**sac_arrays(run.agent), **arrays}, _facts(run))
     run.saved_step = run.counters.step
 
@@ -135,13 +150,13 @@ def save_best(run: Run) -> None:
     write_best(run.folder, sac_arrays(run.agent), _facts(run))
 
 
-def steps_of_episode(run: Run, env: int) -> Batch | None:
+def steps_of_episode(run: Run, env: int) -> dict[str, Tensor] | None:
     """Return the steps that an env has taken in its episode; None if some are forgotten."""
     envs = len(run.playing)
     rows = envs * run.playing[env].length
     if rows > run.replay.size:
         return None
-    return Batch(*(field[env::envs] for field in run.replay.newest(rows)))
+    return {name: field[env::envs] for name, field in run.replay.newest(rows).items()}
 
 
 def check_learning(run: Run) -> None:
@@ -167,15 +182,40 @@ def _check_no_run(folder: Path) -> None:
 
 def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     size, actions = observation_size(env), action_space(env)
-    return Run(
+    run = Run(
         command,
         _contract(command.task, env),
         size,
         actions,
         SAC(command.sac, size, actions.low, actions.high, command.seed),
-        ReplayBuffer(command.sac.replay_capacity, size, len(actions.low)),
+        _make_replay(command, command.sac.replay_capacity, size, len(actions.low)),
         np.random.default_rng(command.seed),
+        ReturnScale(command.sac.gamma, command.sac.value_bound, command.envs),
+        Exploration(command.sac.exploration, command.seed),
     )
+    if command.prior is not None:
+        run.prior = _read_prior(run, command.prior)
+    return run
+
+
+def _read_prior(run: Run, folder: Path) -> ReplayBuffer:
+    """Return the replay of another run with the same env.  Raises UserError."""
+    arrays, facts, _ = read_checkpoint(folder)
+    _check_sizes(facts, _facts(run), f'--prior {folder / CURRENT}')
+    count = len(arrays[f'{REPLAY}.reward'])
+    if count == 0:
+        raise UserError(f'--prior {folder / CURRENT} holds no steps; needed: a run that has begun')
+    sizes = run.observation_size, len(run.actions.low)
+    prior = _make_replay(run.command, count, *sizes)
+    prior.stride = facts.command.envs if facts.command.ray is None else 1
+    prior.restore({name: arrays[f'{REPLAY}.{name}'] for name in prior.arrays}, cursor=0)
+    return prior
+
+
+def _make_replay(command: TrainCommand, capacity: int, size: int, actions: int) -> ReplayBuffer:
+    replay = ReplayBuffer(capacity, size, actions, command.sac.gamma, command.sac.n_step)
+    replay.stride = command.envs if command.ray is None else 1  # a collector sends its own steps
+    return replay
 
 
 def _contract(name: str, env: gymnasium.Env) -> TaskSpec:

@@ -1,9 +1,11 @@
-"""Soft actor-critic, second version: acting and the update.  No environment, no files, no display.
+"""Soft actor-critic: acting and the update.  No environment, no files, no display.
+
+Every kind of it is this one, by the options of sac_config.py; presets.py has the published ones.
 
 Equation numbers are those of Hoffmann's text "Soft Actor-Critic"; the papers are Haarnoja et al.
 2018a (arXiv:1801.01290) and 2018b (arXiv:1812.05905).  What is logged, and its formula:
 
-    loss/critic         sum_i mean of (Q_i(s, a) - y)^2 / 2                            equation 12
+    loss/critic         sum_i mean of (Q_i(s, a) - y)^2 / 2, or as in value_heads.py    equation 12
     loss/actor          mean of alpha log pi(a' | s) - min_i Q_i(s, a'), a' ~ pi       equation 14
     loss/temperature    mean of -alpha (log pi(a' | s) + target_entropy)               equation 23
     alpha               the temperature: what one nat of entropy is worth in reward
@@ -14,11 +16,12 @@ Equation numbers are those of Hoffmann's text "Soft Actor-Critic"; the papers ar
     steps_per_second    environment steps over wall-clock time since the last row, evaluation too
 
 Means are over one batch, the last one before the row was written; log pi is of the unit action.
+Values are of the rewards as they are scaled for learning (normalise_reward).
 """
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from shutil import which
 from typing import NamedTuple
 
@@ -29,9 +32,10 @@ from torch import Tensor
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
-from sim_training.networks import Actor, Critic
+from sim_training.networks import Actor, Critic, actor_norm
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
+from sim_training.value_heads import CategoricalHead, QuantileHead, ScalarHead, ValueHead
 
 # An observation that hardly moved during the random steps is magnified by 100 at most.
 SMALLEST_DEVIATION = 0.01  # SI
@@ -48,8 +52,18 @@ class Losses(NamedTuple):
     value: Tensor
 
 
+class Draws(NamedTuple):
+    """What an update takes from chance."""
+
+    next_noise: Tensor  # standard normal, of the next action, (batch, action_size)
+    noise: Tensor  # the same of the present one
+    members: Tensor  # the critics that are asked about the next step, (target_subset,)
+    # Uniform, for dropout: next step, present step, actor; for each hidden layer (N, batch, size).
+    dropout: Sequence[Sequence[Tensor]]
+
+
 class SAC:
-    """Actor, critics, target critics and temperature, with their optimisers."""
+    """Actor, critics, what follows them slowly, and temperature, with their optimisers."""
 
     def __init__(
         self,
@@ -61,31 +75,37 @@ class SAC:
     ) -> None:
         """Draw the weights from `seed`; bounds are finite, in the action's units."""
         self.config = config
-        sizes = config.hidden_sizes
-        action_size = len(action_lower)
-        with torch.random.fork_rng():  # leaves the global generator as it was
-            torch.manual_seed(seed)
-            self.actor = Actor(observation_size, sizes, action_lower, action_upper)
-            self.critic = Critic(observation_size, action_size, sizes, config.critics)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.seed = seed
+        self.head = make_head(config)
+        self._sizes = observation_size, action_lower, action_upper
+        self.actor, self.critic, self.value = self._networks(seed)
+        self.target_critic = _follower(self.critic if config.target == 'critics' else None)
+        self.target_value = _follower(self.value)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
-        # Minus the number of actions: the text below equation 19.
-        entropy = config.target_entropy
-        self.target_entropy = -float(action_size) if entropy is None else entropy
+        # One and the same for each element of the action: the text below equation 19.
+        self.target_entropy = config.target_entropy * len(action_lower)
+        self.reward_scale = torch.ones(())  # of every reward; see return_scale.py
+        self.updates = 0
         self.generator = torch.Generator().manual_seed(seed)  # of every action that is sampled
-        self.actor_adam = Adam(list(self.actor.parameters()), config.learning_rate)
-        self.critic_adam = Adam(list(self.critic.parameters()), config.learning_rate)
-        self.alpha_adam = Adam([self.log_alpha], config.learning_rate)
-        self._update_once: Callable[[Batch, Tensor, Tensor], Losses] = self._update
+        beta1 = config.adam_beta1
+        self.actor_adam = Adam(_learned(self.actor), beta1)
+        values = [] if self.value is None else _learned(self.value)
+        self.critic_adam = Adam([*_learned(self.critic), *values], beta1)
+        self.alpha_adam = Adam([self.log_alpha], beta1)
+        self.losses = Losses(*torch.zeros(6))  # of the last update
+        self._update_once: Callable[..., Losses] = self._update
 
     @torch.no_grad()
-    def explore(self, observation: np.ndarray) -> np.ndarray:
+    def explore(self, observation: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """Return unit actions drawn from the policy, (n, action_size), for n observations.
 
-        Observations are float32, shape (n, observation_size).
+        Observations are float32, shape (n, observation_size).  `noise` is standard normal, also
+        float32, shape (n, action_size); by default it is drawn here.
         """
-        unit_action, _ = self.actor.sample(torch.from_numpy(observation), self.generator)
-        return unit_action.numpy()
+        observations = torch.from_numpy(observation)
+        if noise is None:
+            return self.actor.sample(observations, self.generator)[0].numpy()
+        return self.actor.draw(observations, torch.from_numpy(noise))[0].numpy()
 
     @torch.no_grad()
     def exploit(self, observation: np.ndarray) -> np.ndarray:
@@ -101,9 +121,20 @@ class SAC:
         """Scale observations by the mean and deviation of these, (count, observation_size)."""
         mean = torch.from_numpy(observations.mean(axis=0, dtype=np.float64))
         deviation = torch.from_numpy(observations.std(axis=0, dtype=np.float64))
-        for network in (self.actor, self.critic, self.target_critic):
+        for network in self.networks().values():
             network.observation_mean.copy_(mean)
             network.observation_scale.copy_(1.0 / deviation.clamp(min=SMALLEST_DEVIATION))
+
+    def networks(self) -> dict[str, Actor | Critic]:
+        """Return the networks that there are, by name."""
+        networks = {
+            'actor': self.actor,
+            'critic': self.critic,
+            'value': self.value,
+            'target_critic': self.target_critic,
+            'target_value': self.target_value,
+        }
+        return {name: network for name, network in networks.items() if network is not None}
 
     def compile(self) -> None:
         """Let torch compile the update into one graph; the first update then takes a minute.
@@ -116,71 +147,197 @@ class SAC:
         torch._dynamo.config.trace_autograd_ops = True
         self._update_once = torch.compile(self._update, fullgraph=True, dynamic=False)
 
-    def update(self, batches: Batch) -> Losses:
-        """Do one update with each `batch_size` rows; return the numbers of the last one."""
-        size = (self.config.batch_size, len(self.actor.action_middle))
-        for start in range(0, len(batches.reward), self.config.batch_size):
-            rows = slice(start, start + self.config.batch_size)
+    def update(self, batches: Batch, progress: float = 0.0) -> Losses:
+        """Do one update with each `batch_size` rows; return the numbers of the last one.
+
+        `progress` is how much of the run is over, 0 to 1.
+        """
+        config = self.config
+        last = config.learning_rate
+        if config.final_learning_rate is not None:
+            last += progress * (config.final_learning_rate - config.learning_rate)
+        rate = torch.tensor(last)
+        for start in range(0, len(batches.reward), config.batch_size):
+            rows = slice(start, start + config.batch_size)
             batch = Batch(*(field[rows] for field in batches))
-            next_noise = torch.randn(size, generator=self.generator)
-            noise = torch.randn(size, generator=self.generator)
-            losses = self._update_once(batch, next_noise, noise)
-        return losses
+            self.updates += 1
+            moves_actor = self.updates % config.policy_delay == 0
+            self.losses = self._update_once(batch, self.draws(), rate, self.losses, moves_actor)
+            if config.reset_every and self.updates % config.reset_every == 0:
+                self._reset()
+        return self.losses
 
     @property
     def alpha(self) -> Tensor:
         """The temperature, without a gradient."""
         return self.log_alpha.detach().exp()
 
-    @torch.no_grad()
-    def target(self, batch: Batch, noise: Tensor) -> Tensor:
-        """Return y, what every critic should say of the batch, shape (batch,).
+    def draws(self) -> Draws:
+        """Draw what the next update takes from chance."""
+        config, generator = self.config, self.generator
+        size = (config.batch_size, len(self.actor.action_middle))
+        next_noise = torch.randn(size, generator=generator)
+        noise = torch.randn(size, generator=generator)
+        members = torch.arange(config.critics)
+        if config.target_subset is not None:
+            shuffled = torch.randperm(config.critics, generator=generator)
+            members = shuffled[: config.target_subset]
+        dropout = [
+            [
+                torch.rand((config.critics, config.batch_size, width), generator=generator)
+                for width in (config.critic_sizes or config.hidden_sizes)
+            ]
+            for _ in range(3 if config.dropout else 0)
+        ]
+        return Draws(next_noise, noise, members, dropout)
 
-        The next action is drawn by standard normal `noise`, shape (batch, action_size).
-        """
-        next_action, log_pi = self.actor.draw(batch.next_observation, noise)
-        target_q = self.target_critic(batch.next_observation, next_action)
-        # Equation 4, by the target critics: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
-        next_value = target_q.amin(dim=0) - self.alpha * log_pi
-        # Equation 12: y = r + gamma (1 - terminated) V(s').  A truncated episode goes on behind
-        # next_observation, so its value counts; behind a terminated one there is nothing.
-        return batch.reward + self.config.gamma * (1.0 - batch.terminated) * next_value
+    def target(self, batch: Batch, draws: Draws) -> Tensor:
+        """Return what every critic should say of the batch; see ValueHead.target."""
+        return self._present_and_target(batch, draws)[1]
 
-    def _update(self, batch: Batch, next_noise: Tensor, noise: Tensor) -> Losses:
+    def _update(
+        self, batch: Batch, draws: Draws, rate: Tensor, before: Losses, moves_actor: bool
+    ) -> Losses:
         """Do one update; all of it, so that it can be one graph."""
-        critic_loss, value = self._update_critic(batch, self.target(batch, next_noise))
-        actor_loss, log_pi = self._update_actor(batch, noise)
-        temperature_loss = self._update_temperature(log_pi)
-        self._update_target()
-        return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, -log_pi.mean(), value)
+        critic_loss, value = self._update_critic(batch, draws, rate)
+        if moves_actor:
+            actor_loss, log_pi = self._update_actor(batch, draws, rate)
+            temperature_loss = self._update_temperature(log_pi, rate)
+            entropy = -log_pi.mean()
+        else:
+            _, actor_loss, temperature_loss, _, entropy, _ = before
+        self._update_targets()
+        return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, entropy, value)
 
-    def _update_critic(self, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor]:
-        q = self.critic(batch.observation, batch.unit_action)
-        # Equation 12: J_Q = sum_i E[(Q_i(s, a) - y)^2 / 2]
-        loss = 0.5 * (q - target).square().mean(dim=1).sum()
-        self.critic_adam.descend(loss)
-        return loss.detach(), q.detach().mean()
+    def _update_critic(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
+        z, target = self._present_and_target(batch, draws)
+        # Equation 12: J_Q = sum_i E[(Q_i(s, a) - y)^2 / 2], or its like for the head
+        loss = self.head.loss(z, target)
+        both = loss if self.value is None else loss + self._value_loss(self.value, batch, draws)
+        self.critic_adam.descend(both, rate)
+        if self.config.unit_weights:
+            self.critic.body.project()
+        return loss.detach(), self.head.value(z.detach()).mean()
 
-    def _update_actor(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
-        unit_action, log_pi = self.actor.draw(batch.observation, noise)
-        q = self.critic(batch.observation, unit_action)
-        # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - min_i Q_i(s, a')]
-        loss = (self.alpha * log_pi - q.amin(dim=0)).mean()
-        self.actor_adam.descend(loss)  # through the critics, not into them
+    def _present_and_target(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return what the critics say of the present step, and what they should say."""
+        config, keep = self.config, self._keep(draws)
+        with torch.no_grad():
+            next_action, log_pi = self.actor.draw(batch.next_observation, draws.next_noise)
+            # Equation 4: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
+            bonus = -self.alpha * log_pi * float(config.backup_entropy)
+        present = batch.observation, batch.unit_action
+        following = batch.next_observation, next_action
+        if self.target_value is not None:
+            z = self.critic(*present, True, keep[1])
+            with torch.no_grad():  # it has the entropy in it
+                next_z = self.target_value(batch.next_observation, next_action[:, :0])
+            bonus = torch.zeros_like(bonus)
+        elif config.norm in ('batch', 'batch_renorm') or self.target_critic is None:
+            # In one batch, so that both steps are normalised alike: Bhatt et al. 2024, figure 3.
+            both = [torch.cat(pair) for pair in zip(present, following, strict=True)]
+            both_keep = [torch.cat(pair, dim=1) for pair in zip(keep[1], keep[0], strict=True)]
+            z, next_z = self.critic(*both, True, both_keep).chunk(2, dim=1)
+            with torch.no_grad():
+                if self.target_critic is not None:
+                    next_z = self.target_critic(*both, True, both_keep).chunk(2, dim=1)[1]
+                next_z = next_z.detach()[draws.members]
+        else:
+            z = self.critic(*present, True, keep[1])
+            with torch.no_grad():
+                next_z = self.target_critic(*following, True, keep[0])[draws.members]
+        # Equation 12: y = r + discount V(s').  A truncated episode goes on behind
+        # next_observation, so its value counts; behind a terminated one there is nothing.
+        reward = batch.reward * self.reward_scale
+        return z, self.head.target(next_z, reward, batch.discount, bonus).detach()
+
+    def _value_loss(self, network: Critic, batch: Batch, draws: Draws) -> Tensor:
+        """Return J_V of Haarnoja et al. 2018a, equation 5."""
+        with torch.no_grad():
+            unit_action, log_pi = self.actor.draw(batch.observation, draws.noise)
+            q = self.head.value(self.critic(batch.observation, unit_action)).amin(dim=0)
+        value = network(batch.observation, batch.unit_action[:, :0])[0, :, 0]
+        return 0.5 * (value - (q - self.alpha * log_pi)).square().mean()
+
+    def _update_actor(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
+        unit_action, log_pi = self.actor.draw(batch.observation, draws.noise, True)
+        z = self.critic(batch.observation, unit_action, False, self._keep(draws)[2])
+        q = self.head.value(z)
+        q = q.amin(dim=0) if self.config.actor_value == 'min' else q.mean(dim=0)
+        # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - Q(s, a')]
+        loss = (self.alpha * log_pi - q).mean()
+        self.actor_adam.descend(loss, rate)  # through the critics, not into them
+        if self.config.unit_weights:
+            self.actor.body.project()
         return loss.detach(), log_pi.detach()
 
-    def _update_temperature(self, log_pi: Tensor) -> Tensor:
+    def _update_temperature(self, log_pi: Tensor, rate: Tensor) -> Tensor:
         # Equation 23: J_alpha = E[-alpha (log pi(a' | s) + target_entropy)]
         loss = -self.log_alpha.exp() * (log_pi.mean() + self.target_entropy)
-        self.alpha_adam.descend(loss)
+        if self.config.learn_alpha:
+            self.alpha_adam.descend(loss, rate)
         return loss.detach()
 
     @torch.no_grad()
-    def _update_target(self) -> None:
+    def _update_targets(self) -> None:
         # theta_target = tau theta + (1 - tau) theta_target (text above equation 12)
-        targets: list[Tensor] = list(self.target_critic.parameters())
-        critics: list[Tensor] = list(self.critic.parameters())
-        torch._foreach_lerp_(targets, critics, self.config.tau)
+        for target, followed in self._followed():
+            targets: list[Tensor] = list(target.parameters())
+            parameters: list[Tensor] = list(followed.parameters())
+            torch._foreach_lerp_(targets, parameters, self.config.tau)
+
+    def _followed(self) -> list[tuple[Critic, Critic]]:
+        """Return each follower with what it follows."""
+        pairs = (self.target_critic, self.critic), (self.target_value, self.value)
+        return [(a, b) for a, b in pairs if a is not None and b is not None]
+
+    def _keep(self, draws: Draws) -> Sequence[Sequence[Tensor]]:
+        """Return what the hidden layers are multiplied by: 0, or what keeps their mean."""
+        rate = self.config.dropout
+        if not rate:
+            return ((), (), ())
+        return [[(u >= rate).float() / (1.0 - rate) for u in layers] for layers in draws.dropout]
+
+    def _networks(self, seed: int) -> tuple[Actor, Critic, Critic | None]:
+        """Draw actor, critics and, where it is learned, state value from `seed`."""
+        config = self.config
+        observation_size, lower, upper = self._sizes
+        sizes = config.critic_sizes or config.hidden_sizes
+        norm = actor_norm(config)
+        with torch.random.fork_rng():  # leaves the global generator as it was
+            torch.manual_seed(seed)
+            actor = Actor(observation_size, config.hidden_sizes, lower, upper, norm)
+            critic = Critic(
+                observation_size, len(lower), sizes, config.critics, self.head.outputs, config.norm
+            )
+            has_value = config.target == 'value'
+            value = Critic(observation_size, 0, sizes, 1) if has_value else None
+        if config.unit_weights:
+            for network in (actor, critic):
+                network.body.project()
+        return actor, critic, value
+
+    @torch.no_grad()
+    def _reset(self) -> None:
+        """Draw all weights anew; what has been learned stays in the replay only."""
+        fresh = self._networks(self.seed + self.updates)
+        for network, new in zip((self.actor, self.critic, self.value), fresh, strict=True):
+            if network is not None and new is not None:
+                network.body.load_state_dict(new.body.state_dict())
+        for target, followed in self._followed():
+            target.body.load_state_dict(followed.body.state_dict())
+        self.log_alpha.fill_(math.log(self.config.initial_alpha))
+        for adam in (self.actor_adam, self.critic_adam, self.alpha_adam):
+            adam.forget()
+
+
+def make_head(config: SACConfig) -> ValueHead:
+    """Return the head that a configuration asks for."""
+    if config.head == 'quantile':
+        return QuantileHead(config.atoms, config.dropped_atoms)
+    if config.head == 'categorical':
+        return CategoricalHead(config.atoms, config.value_bound)
+    return ScalarHead()
 
 
 def why_not_compiled() -> str | None:
@@ -190,3 +347,13 @@ def why_not_compiled() -> str | None:
     if not any(map(which, ('c++', 'g++', 'clang++'))):
         return 'no C++ compiler was found'
     return None
+
+
+def _learned(network: Actor | Critic) -> list[Tensor]:
+    """Return the parameters that a gradient moves."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _follower(network: Critic | None) -> Critic | None:
+    """Return what follows a network slowly, beginning where it is."""
+    return None if network is None else copy.deepcopy(network).requires_grad_(False)

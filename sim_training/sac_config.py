@@ -1,9 +1,13 @@
 """The numbers of soft actor-critic, each checked.  No code that uses them."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from sac_ros.errors import UserError
+
+Norm = Literal['none', 'layer', 'batch', 'batch_renorm']
 
 
 @dataclass(frozen=True)
@@ -11,21 +15,63 @@ class SACConfig:
     """Every choice that the algorithm leaves open; the paper's value unless a reason is given."""
 
     hidden_sizes: tuple[int, ...] = (256, 256)
-    """Units of each hidden layer, in the actor and in every critic."""
+    """Units of each hidden layer of the actor."""
+
+    critic_sizes: tuple[int, ...] | None = None
+    """Units of each hidden layer of every critic; by default those of the actor."""
 
     critics: int = 2
-    """How many Q-functions are learned; the smallest value counts (clipped double Q)."""
+    """How many Q-functions are learned."""
+
+    target_subset: int | None = None
+    """How many of the critics, drawn anew for each update, say what the next step is worth; by
+    default all of them.  The smallest value counts (clipped double Q)."""
+
+    actor_value: Literal['min', 'mean'] = 'min'
+    """Which value the actor climbs: the smallest of the critics, or their mean."""
+
+    head: Literal['scalar', 'quantile', 'categorical'] = 'scalar'
+    """What a critic says of the value: a number, quantiles, or a histogram."""
+
+    atoms: int = 25
+    """Quantiles, or bins of the histogram, for each critic."""
+
+    dropped_atoms: int = 2
+    """Largest quantiles, for each critic, that are left out of the target."""
+
+    value_bound: float = 5.0
+    """The histogram reaches from minus this to this."""
+
+    norm: Norm = 'none'
+    """Normalisation of the features: layer (critics only), batch, or batch_renorm."""
+
+    unit_weights: bool = False
+    """Weight normalisation: after each update the weights of every unit get the length 1."""
+
+    dropout: float = 0.0
+    """Share of the critics' features that is left out, drawn anew for each batch."""
+
+    target: Literal['critics', 'value', 'none'] = 'critics'
+    """What is followed slowly: target critics; a state value with its own target (Haarnoja et al.
+    2018a); or nothing: the critics are asked themselves, in one batch with the present step."""
 
     gamma: float = 0.98
     """Discount of the reward one step later.  At 50 Hz 0.98 looks one second ahead."""
 
     tau: float = 0.02
-    """Share of the new weights that the target critics take over in each update.  A value of
+    """Share of the new weights that the target takes over in each update.  A value of
     r / (1 - gamma) is learned in some 1 / (tau (1 - gamma)) updates: 2,500 here, and 20,000 with
     the paper's 0.99 and 0.005, which suit a million steps of MuJoCo."""
 
     learning_rate: float = 7e-4
     """Adam's step size, for actor, critics and temperature; the paper's is 3e-4."""
+
+    final_learning_rate: float | None = None
+    """Adam's step size at the last step of the run, approached in a straight line; by default it
+    stays as it is."""
+
+    adam_beta1: float = 0.9
+    """Share of the old gradients in Adam's mean."""
 
     batch_size: int = 256
     """Transitions in one update."""
@@ -39,45 +85,84 @@ class SACConfig:
     utd_ratio: float = 1.0
     """Updates for each environment step (update-to-data); 0.5 is one update every second step."""
 
-    target_entropy: float | None = None
-    """Entropy [nat] that the temperature holds the policy at; by default minus the action size."""
+    policy_delay: int = 1
+    """Updates of the critics for each one of actor and temperature."""
+
+    n_step: int = 1
+    """Rewards that are added up before the value of what follows is asked for."""
+
+    reset_every: int = 0
+    """Updates after which all weights are drawn anew, and only the replay is kept; 0: never
+    (Nikishin et al. 2022, arXiv:2205.07802)."""
+
+    learn_alpha: bool = True
+    """Learn the temperature, so that the entropy is held at its target; or keep initial_alpha."""
 
     initial_alpha: float = 0.1
-    """Temperature at the start; it is learned from there.  With 1.0 the first thousands of steps
-    go by in noise where rewards are of the order of 1 per step."""
+    """Temperature at the start.  With 1.0 the first thousands of steps go by in noise where
+    rewards are of the order of 1 per step."""
+
+    target_entropy: float = -1.0
+    """Entropy [nat] for each element of the action that the temperature holds the policy at."""
+
+    backup_entropy: bool = True
+    """Count the entropy of the next step in its value."""
+
+    exploration: Literal['white', 'pink', 'state', 'repeated'] = 'white'
+    """Noise of the actions that are explored: independent from step to step; pink over an episode;
+    a function of the state that is drawn anew now and then (gSDE); or held for some steps."""
 
     normalise_observation: bool = False
     """Scale observations by the mean and standard deviation of the random steps, then frozen.
     For units of very different size; where random steps see little of the space, as in
     `balance`, what comes later is magnified and learning gets worse."""
 
+    normalise_reward: bool = False
+    """Scale rewards so that discounted returns have a standard deviation of 1 at most and stay
+    within value_bound."""
+
+    prior_fraction: float = 0.0
+    """Share of each batch that comes from the replay of another run (--prior)."""
+
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work, by name."""
-        starts, entropy = self.learning_starts, self.target_entropy
-        checks = (
-            ('hidden_sizes', min(self.hidden_sizes, default=0) >= 1, 'widths of 1 or more'),
-            ('critics', self.critics >= 1, '1 or more'),
-            ('gamma', 0.0 <= self.gamma < 1.0, 'from 0 to below 1'),
-            ('tau', 0.0 < self.tau <= 1.0, 'above 0, up to 1'),
-            ('learning_rate', 0.0 < self.learning_rate < math.inf, 'finite and above 0'),
-            ('batch_size', self.batch_size >= 1, '1 or more'),
-            (
-                'learning_starts',
-                starts >= self.batch_size,
-                f'batch_size {self.batch_size} or more',
-            ),
-            (
-                'replay_capacity',
-                self.replay_capacity >= starts,
-                f'learning_starts {starts} or more',
-            ),
-            ('utd_ratio', 0.0 < self.utd_ratio < math.inf, 'finite and above 0'),
-            ('target_entropy', entropy is None or math.isfinite(entropy), 'finite, or None'),
-            ('initial_alpha', 0.0 < self.initial_alpha < math.inf, 'finite and above 0'),
-        )
-        for name, is_allowed, allowed in checks:
+        for name, is_allowed, allowed in self._checks():
             if not is_allowed:
                 raise UserError(f'sac.{name} is {getattr(self, name)}; allowed: {allowed}')
+
+    def _checks(self) -> Iterator[tuple[str, bool, str]]:
+        for name in ('hidden_sizes', 'critic_sizes'):
+            sizes = getattr(self, name)
+            yield name, sizes is None or min(sizes, default=0) >= 1, 'widths of 1 or more'
+        counts = ('critics', 'atoms', 'batch_size', 'policy_delay', 'n_step')
+        for name in counts:
+            yield name, getattr(self, name) >= 1, '1 or more'
+        for name in ('learning_rate', 'utd_ratio', 'initial_alpha', 'value_bound'):
+            yield name, 0.0 < getattr(self, name) < math.inf, 'finite and above 0'
+        for name in ('gamma', 'dropout', 'adam_beta1'):
+            yield name, 0.0 <= getattr(self, name) < 1.0, 'from 0 to below 1'
+        subset, starts, rate = self.target_subset, self.learning_starts, self.final_learning_rate
+        yield (
+            'target_subset',
+            subset is None or 1 <= subset <= self.critics,
+            f'1 to critics {self.critics}',
+        )
+        yield 'final_learning_rate', rate is None or 0.0 <= rate < math.inf, '0 or more'
+        yield 'tau', 0.0 < self.tau <= 1.0, 'above 0, up to 1'
+        yield 'learning_starts', starts >= self.batch_size, f'batch_size {self.batch_size} or more'
+        yield (
+            'replay_capacity',
+            self.replay_capacity >= starts,
+            f'learning_starts {starts} or more',
+        )
+        yield 'reset_every', self.reset_every >= 0, '0 or more'
+        yield 'target_entropy', math.isfinite(self.target_entropy), 'a finite number'
+        yield 'prior_fraction', 0.0 <= self.prior_fraction <= 1.0, '0 to 1'
+        is_scalar = self.head == 'scalar'
+        yield 'head', is_scalar or self.atoms >= 2, 'scalar, or 2 atoms or more'
+        yield 'head', is_scalar or self.target != 'value', 'scalar where target is value'
+        is_left = self.head != 'quantile' or 0 <= self.dropped_atoms < self.atoms
+        yield 'dropped_atoms', is_left, f'0 to below atoms {self.atoms}'
 
     def updates_before(self, step: int) -> int:
         """Return how many updates belong to the first `step` environment steps."""

@@ -7,9 +7,10 @@ import torch
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
-from sim_training.sac import SAC
+from sim_training.sac import SAC, Losses
 
-ACTOR = 'actor'  # its arrays are named actor.<name in the state_dict>, also in best.safetensors
+# Of SAC.networks: its arrays are named actor.<name in the state_dict>, also in best.safetensors.
+ACTOR = 'actor'
 
 
 def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
@@ -18,6 +19,8 @@ def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
     for name, adam in _optimisers(agent).items():
         arrays |= {f'{name}.{key}': value.numpy() for key, value in adam.state().items()}
     arrays['generator'] = agent.generator.get_state().numpy()
+    arrays['updates'] = np.array(agent.updates)
+    arrays['losses'] = torch.stack(agent.losses).numpy()
     return arrays
 
 
@@ -29,14 +32,15 @@ def restore_sac(agent: SAC, arrays: Mapping[str, np.ndarray]) -> None:
             raise UserError(f'{name} needs shape {live.shape}, found {found}')
         live[...] = arrays[name]
     agent.generator.set_state(torch.from_numpy(arrays['generator'].copy()))
+    agent.updates = int(arrays['updates'])
+    agent.losses = Losses(*torch.from_numpy(arrays['losses'].copy()))
 
 
 def _weights(agent: SAC) -> dict[str, np.ndarray]:
     """Return every number that the optimisers or the normalisation change, sharing memory."""
-    networks = {ACTOR: agent.actor, 'critic': agent.critic, 'target_critic': agent.target_critic}
     arrays = {
         f'{name}.{key}': value.numpy()
-        for name, network in networks.items()
+        for name, network in agent.networks().items()
         for key, value in network.state_dict().items()
     }
     return {**arrays, 'log_alpha': agent.log_alpha.detach().numpy()}

@@ -13,7 +13,6 @@ import optuna
 
 from sac_ros.files import write_atomic
 from sim_training.env import make_env
-from sim_training.rollout import action_space
 from sim_training.run_folder import held
 from sim_training.stop_signals import StopSignals
 from sim_training.sweep_command import SweepCommand
@@ -38,10 +37,10 @@ def main(command: SweepCommand) -> dict[str, object]:
     On Ctrl-C or SIGTERM the running trials are saved and SystemExit is raised with 128 + the
     signal.
     """
-    action_size = _action_size(command.task)
+    make_env(command.task).close()  # what is wrong with it is said before anything is written
     command = replace(command, steps=command.steps or training_steps(command.task))
-    space = search_space(command.options, command.sac, action_size)
-    start = start_values(command.options, command.sac, action_size)
+    space = search_space(command.options, command.sac)
+    start = start_values(command.options, command.sac)
     with held(command.folder), _machines(command) as (parallel, begin), StopSignals() as signals:
         for path in command.folder.glob('.*.tmp'):  # of a sweep that was killed while it wrote
             path.unlink()
@@ -87,15 +86,6 @@ def _machines(command: SweepCommand) -> Iterator[tuple[int, Start]]:
         return
     with joined_cluster(command.ray) as processors:
         yield command.parallel or processors, RayTraining
-
-
-def _action_size(task: str) -> int:
-    """Return the action size of a task.  Raises UserError before anything is written."""
-    env = make_env(task)
-    try:
-        return len(action_space(env).low)
-    finally:
-        env.close()
 
 
 def _report(study: optuna.Study, space: Space, command: SweepCommand) -> dict[str, object]:

@@ -17,8 +17,6 @@ Space: TypeAlias = Mapping[str, Distribution]
 Value: TypeAlias = str | float | bool | None
 Values: TypeAlias = Mapping[str, Value]
 
-ENTROPY = 'target_entropy'
-
 # Around what has been seen to work on tasks like ours and on MuJoCo, not all that is possible.
 SPACE: Space = {
     'learning_rate': FloatDistribution(1e-4, 2e-3, log=True),
@@ -28,21 +26,18 @@ SPACE: Space = {
     'utd_ratio': CategoricalDistribution((0.5, 1.0, 2.0)),  # costs half, once, twice the time
     'hidden_sizes': CategoricalDistribution(('64 64', '128 128', '256 256', '400 300')),
     'initial_alpha': FloatDistribution(0.01, 1.0, log=True),
-    ENTROPY: FloatDistribution(-2.0, -0.25),  # [nat], of each action
+    'target_entropy': FloatDistribution(-2.0, -0.25),  # [nat], of each action
     'normalise_observation': CategoricalDistribution((False, True)),
 }
 
 
-def search_space(
-    names: Iterable[str], start: SACConfig, action_size: int
-) -> dict[str, Distribution]:
+def search_space(names: Iterable[str], start: SACConfig) -> dict[str, Distribution]:
     """Return where the named options are searched; the values of `start` are always inside.
 
     Raises UserError for a name that is unknown, or a value that cannot go with `start`.
     """
     check_names(names)
-    values = start_values(names, start, action_size)
-    space = {name: _with(_of_size(name, action_size), values[name]) for name in values}
+    space = {name: _with(SPACE[name], value) for name, value in start_values(names, start).items()}
     for name, distribution in space.items():
         for value in _ends(distribution):
             try:
@@ -63,12 +58,9 @@ def check_names(names: Iterable[str]) -> None:
             raise UserError(f"option '{name}' cannot be searched{hint}; known: {known}")
 
 
-def start_values(names: Iterable[str], start: SACConfig, action_size: int) -> dict[str, Value]:
+def start_values(names: Iterable[str], start: SACConfig) -> dict[str, Value]:
     """Return the values of `start` for the named options, in the order of SPACE."""
-    values = {name: as_value(getattr(start, name)) for name in SPACE if name in set(names)}
-    if ENTROPY in values and values[ENTROPY] is None:
-        values[ENTROPY] = -float(action_size)  # what SAC takes for None
-    return values
+    return {name: as_value(getattr(start, name)) for name in SPACE if name in set(names)}
 
 
 def with_values(start: SACConfig, values: Values) -> SACConfig:
@@ -87,13 +79,6 @@ def as_value(option: object) -> Value:
 
 def _as_option(value: Value) -> object:
     return tuple(map(int, value.split())) if isinstance(value, str) else value
-
-
-def _of_size(name: str, action_size: int) -> Distribution:
-    distribution = SPACE[name]
-    if name == ENTROPY and isinstance(distribution, FloatDistribution):
-        return FloatDistribution(distribution.low * action_size, distribution.high * action_size)
-    return distribution
 
 
 def _with(distribution: Distribution, value: Value) -> Distribution:

@@ -1,7 +1,7 @@
 """The command line of a command: what somebody would type to get this dataclass."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,19 +11,25 @@ if TYPE_CHECKING:
 def command_words(name: str, command: 'DataclassInstance') -> list[str]:
     """Return the words behind `sac-ros`: name, first field, and what is not at its default."""
     first, *rest = dataclasses.fields(command)
-    return [name, str(getattr(command, first.name)), *_flags(command, rest, prefix='')]
+    defaults: dict[str, object] = {field.name: _default(field) for field in rest}
+    words = [word for field in rest for word in _words(command, field.name, defaults)]
+    if hasattr(command, 'defaults'):  # they depend on words, as on --preset
+        defaults |= command.defaults(words)
+        words = [word for field in rest for word in _words(command, field.name, defaults)]
+    return [name, str(getattr(command, first.name)), *words]
 
 
-def _flags(
-    options: 'DataclassInstance', fields: 'list[dataclasses.Field[object]]', prefix: str
+def _words(
+    options: 'DataclassInstance', name: str, defaults: Mapping[str, object], prefix: str = ''
 ) -> Iterator[str]:
-    for field in fields:
-        value = getattr(options, field.name)
-        name = field.name.replace('_', '-')
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            yield from _flags(value, list(dataclasses.fields(value)), f'{prefix}{name}.')
-        elif value != _default(field):
-            yield from _flag(prefix, name, value)
+    """Return the words of one option, of all in it if it is a group, unless at the default."""
+    value, default = getattr(options, name), defaults[name]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inner = {field.name: getattr(default, field.name) for field in dataclasses.fields(value)}
+        for each in inner:
+            yield from _words(value, each, inner, f'{prefix}{name}.')
+    elif value != default:
+        yield from _flag(prefix, name.replace('_', '-'), value)
 
 
 def _flag(prefix: str, name: str, value: object) -> Iterator[str]:

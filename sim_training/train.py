@@ -19,6 +19,7 @@ from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog
+from sim_training.replay_buffer import Batch
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
@@ -154,8 +155,28 @@ def _learn(run: Run, before: int) -> None:
     if sac.normalise_observation and before < sac.learning_starts <= step:
         run.agent.fit_normalisation(run.replay.stored()['observation'])
     updates = sac.updates_before(step) - sac.updates_before(before)
-    if updates > 0:
-        run.losses = run.agent.update(run.replay.sample(run.generator, updates * sac.batch_size))
+    if updates <= 0:
+        return
+    if sac.normalise_reward:
+        run.agent.reward_scale.fill_(run.returns.scale)
+    progress = min(1.0, step / run.steps)
+    run.losses = run.agent.update(_batches(run, updates), progress)
+
+
+def _batches(run: Run, updates: int) -> Batch:
+    """Draw what so many updates learn from, each its share of prior data."""
+    size = run.command.sac.batch_size
+    if run.prior is None:
+        return run.replay.sample(run.generator, updates * size)
+    share = round(run.command.sac.prior_fraction * size)
+    parts = (run.prior, share), (run.replay, size - share)
+    drawn = [part.sample(run.generator, updates * count) for part, count in parts if count]
+    return Batch(
+        *(
+            torch.cat([field.unflatten(0, (updates, -1)) for field in fields], dim=1).flatten(0, 1)
+            for fields in zip(*drawn, strict=True)
+        )
+    )
 
 
 def _evaluate(

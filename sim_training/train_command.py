@@ -1,10 +1,13 @@
 """What `sac-ros train` is asked for, and what --resume keeps of it.  No training."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from sac_ros.errors import UserError
+from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
 
 COMPILED_FROM = 50_000  # updates of a run for which it pays to compile them
@@ -55,11 +58,27 @@ class TrainCommand:
     """Compile the update with torch: about 1.4 times as fast after half a minute, with a C++
     compiler; by default where 50,000 updates or more are ahead and a compiler is there."""
 
+    prior: Path | None = None
+    """Folder of another run of the same env, whose replay is learned from as well."""
+
+    preset: str = 'sac'
+    """Kind of soft actor-critic, from which the options of --sac begin: sac, sac_v1, redq, tqc,
+    droq, crossq, flash or robot."""
+
     sac: SACConfig = field(default_factory=SACConfig)
     """Options of the algorithm."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work, by name."""
+        preset = find_preset(self.preset)
+        if self.sac == SACConfig():  # nothing was asked for beyond the preset
+            object.__setattr__(self, 'sac', preset)
+        share = self.sac.prior_fraction
+        if self.prior is None and share > 0.0 and not self.resume:
+            raise UserError(
+                f'sac.prior_fraction is {share} and there is no prior data: give --prior, or '
+                '--sac.prior-fraction 0'
+            )
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f'{name} is {getattr(self, name)}; allowed: 1 or more')
@@ -75,6 +94,13 @@ class TrainCommand:
                 f'steps is {self.steps}; more than sac.learning_starts {starts} are '
                 'needed, or nothing would be learned'
             )
+
+    @staticmethod
+    def defaults(words: Sequence[str]) -> dict[str, SACConfig]:
+        """Return the defaults of a command line: those of its preset."""
+        names = [after for word, after in pairwise(words) if word == '--preset']
+        names += [word.partition('=')[2] for word in words if word.startswith('--preset=')]
+        return {'sac': find_preset(names[-1])} if names else {}
 
     @property
     def folder(self) -> Path:
@@ -95,14 +121,17 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
         raise UserError(f"{given.folder} holds a run of '{stored.task}', not of '{given.task}'")
     if given.seed not in (stored.seed, 0):
         raise UserError(f'seed is {given.seed}; this run was started with {stored.seed}')
+    if given.preset not in (stored.preset, 'sac'):
+        raise UserError(f'preset is {given.preset}; this run was started with {stored.preset}')
+    begin = find_preset(given.preset)
     for option in dataclasses.fields(SACConfig):
         value, old = getattr(given.sac, option.name), getattr(stored.sac, option.name)
-        if value not in (old, option.default):
+        if value not in (old, getattr(begin, option.name)):
             raise UserError(
                 f'sac.{option.name} is {value}; this run was started with {old} and keeps it'
             )
     changes: dict[str, object] = {'out': given.folder, 'resume': True}
-    for name in ('steps', 'ray', 'compile', *COUNTS):
+    for name in ('steps', 'ray', 'compile', 'prior', *COUNTS):
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:
             changes[name] = getattr(given, name)

@@ -1,5 +1,6 @@
 """What is saved comes back whole, and what cannot be used is refused in one line."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -51,7 +52,7 @@ def make_batch() -> Batch:
         unit_action=torch.rand(4, 1, generator=generator),
         reward=torch.randn(4, generator=generator),
         next_observation=torch.randn(4, 3, generator=generator),
-        terminated=torch.zeros(4),
+        discount=torch.full((4,), 0.98),
     )
 
 
@@ -78,9 +79,20 @@ def test_a_restored_agent_learns_on_bit_for_bit(tmp_path: Path):
         twin.update(make_batch())
     originals, copies = sac_arrays(agent), sac_arrays(twin)
     assert originals.keys() == copies.keys()
-    assert 'critic_adam.0.second' in originals
+    assert {'critic_adam.0.second', 'updates', 'losses'} <= originals.keys()
+    assert originals['updates'] == 8
     for name, original in originals.items():
         assert original.tobytes() == copies[name].tobytes(), name
+
+
+def test_a_restored_agent_tells_the_losses_of_the_actors_last_update_again():
+    config = dataclasses.replace(CONFIG, policy_delay=3)
+    agent = make_agent(config=config)  # the third update has just moved the actor
+    twin = SAC(config, 3, np.array([-2.0]), np.array([4.0]), seed=99)
+    restore_sac(twin, sac_arrays(agent))
+    losses, copies = agent.update(make_batch()), twin.update(make_batch())
+    assert copies.actor == losses.actor != 0.0
+    assert copies == losses
 
 
 def test_an_agent_that_has_not_learned_yet_comes_back_too(tmp_path: Path):
@@ -91,8 +103,8 @@ def test_an_agent_that_has_not_learned_yet_comes_back_too(tmp_path: Path):
     agent.update(make_batch())
     twin.update(make_batch())
     np.testing.assert_array_equal(sac_arrays(agent)['log_alpha'], sac_arrays(twin)['log_alpha'])
-    observation = np.ones(3, np.float32)
-    np.testing.assert_array_equal(agent.explore(observation), twin.explore(observation))
+    observations = np.ones((1, 3), np.float32)
+    np.testing.assert_array_equal(agent.explore(observations), twin.explore(observations))
 
 
 def test_the_generation_before_is_kept(tmp_path: Path):
@@ -197,7 +209,7 @@ def test_limits_may_be_edited_after_training():
 
 def test_weights_of_another_size_are_named_with_both_shapes():
     wide = SACConfig(hidden_sizes=(32, 8), batch_size=4, learning_starts=4)
-    text = r'^actor.body.0.weight needs shape \(32, 3\), found \(16, 3\)$'
+    text = r'^actor.body.weights.0 needs shape \(1, 3, 32\), found \(1, 3, 16\)$'
     with pytest.raises(UserError, match=text):
         restore_sac(make_agent(config=wide), sac_arrays(make_agent()))
     arrays = {k: v for k, v in sac_arrays(make_agent()).items() if k != 'log_alpha'}

@@ -13,7 +13,8 @@ from tiny_runs import PENDULUM, SMALL, column, differences, make_command, resume
 from sim_training.checkpoint import CURRENT, Playing, read_checkpoint
 from sim_training.collector import Collector, make_collector
 from sim_training.env_process import EnvHere
-from sim_training.replay_buffer import Batch
+from sim_training.exploration import pink_noise
+from sim_training.return_scale import FIRST
 from sim_training.rollout import Rollout
 from sim_training.run_state import Run, new_run
 from sim_training.train import train
@@ -24,7 +25,8 @@ ROOMY = dataclasses.replace(SMALL, replay_capacity=1_000)
 
 
 def make_run(folder: Path, **overrides: object) -> Run:
-    return new_run(make_command(folder, envs=2, sac=ROOMY, **overrides), gymnasium.make(PENDULUM))
+    options = {'envs': 2, 'sac': ROOMY, **overrides}
+    return new_run(make_command(folder, **options), gymnasium.make(PENDULUM))
 
 
 def two_envs_here() -> list[EnvHere]:
@@ -52,22 +54,28 @@ def test_each_env_plays_episodes_of_its_own_and_rounds_follow_each_other(tmp_pat
     everything = state.replay.newest(406)
     returns = []
     for number in range(2):
-        rows = Batch(*(field[number::2] for field in everything))
+        rows = {name: field[number::2] for name, field in everything.items()}
         twin = Rollout(gymnasium.make(PENDULUM), seed=0)
         twin.begin(number)
         for k in range(203):
-            np.testing.assert_array_equal(rows.observation[k], twin.observation)
-            action = state.agent.to_action(rows.unit_action[k].numpy())
+            np.testing.assert_array_equal(rows['observation'][k], twin.observation)
+            action = state.agent.to_action(rows['unit_action'][k].numpy())
             reward, terminated, truncated = twin.step(action)
-            np.testing.assert_array_equal(rows.next_observation[k], twin.observation)
-            assert rows.reward[k] == np.float32(reward)
-            assert rows.terminated[k] == terminated
+            np.testing.assert_array_equal(rows['next_observation'][k], twin.observation)
+            assert rows['reward'][k] == np.float32(reward)
+            assert rows['terminated'][k] == terminated
             assert truncated == (k == 199)
             if truncated:
                 returns.append(twin.reward_sum)
                 twin.begin(episode=number + 2)
     assert state.playing == (Playing(2, length=3), Playing(3, length=3))
     assert state.counters.episode_returns == returns
+    # Discounted returns run along each env, and have begun anew with the episodes.
+    assert state.returns.state[0] == 406
+    rewards = everything['reward'].numpy().astype(np.float64)
+    for number, value in enumerate(state.returns.state[FIRST:]):
+        newest = rewards[number::2][-3:]
+        assert value == pytest.approx(newest[2] + 0.98 * newest[1] + 0.98**2 * newest[0])
 
 
 def test_actions_are_random_at_first_and_then_of_the_policy(tmp_path: Path):
@@ -76,14 +84,29 @@ def test_actions_are_random_at_first_and_then_of_the_policy(tmp_path: Path):
     collector = Collector(state, two_envs_here())
     for _ in range(31):
         collector.collect(state)
-    unit_action = state.replay.newest(62).unit_action.numpy()
+    unit_action = state.replay.newest(62)['unit_action'].numpy()
     random = generator.uniform(-1.0, 1.0, (60, 1)).astype(np.float32)
     np.testing.assert_array_equal(unit_action[:60], random)
     assert state.generator.bit_generator.state == generator.bit_generator.state
     with torch.no_grad():
         noise = torch.Generator().manual_seed(0)
-        sampled, _ = state.agent.actor.sample(state.replay.newest(2).observation, noise)
+        sampled, _ = state.agent.actor.sample(state.replay.newest(2)['observation'], noise)
     np.testing.assert_array_equal(unit_action[60:], sampled.numpy())
+
+
+def test_pink_noise_goes_on_along_the_episode_of_each_env(tmp_path: Path):
+    state = make_run(tmp_path, sac=dataclasses.replace(ROOMY, exploration='pink'))
+    collector = Collector(state, two_envs_here())
+    before = state.agent.generator.get_state()
+    for _ in range(33):
+        collector.collect(state)
+    assert torch.equal(state.agent.generator.get_state(), before)  # nothing else is drawn
+    newest = state.replay.newest(6)  # the rounds 30, 31 and 32, after 60 random steps
+    moments = [(env, step) for step in (30, 31, 32) for env in (0, 1)]
+    noise = np.stack([pink_noise(0, episode, 0, 1)[step] for episode, step in moments])
+    with torch.no_grad():
+        expected, _ = state.agent.actor.draw(newest['observation'], torch.from_numpy(noise))
+    np.testing.assert_allclose(newest['unit_action'], expected, atol=1e-6)
 
 
 def test_processes_do_what_envs_in_this_process_do_to_the_last_bit(tmp_path: Path):

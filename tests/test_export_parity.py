@@ -18,6 +18,7 @@ from sim_training.export import (
 from sim_training.gymnasium_env import generic_contract
 from sim_training.networks import Actor
 from sim_training.parity import ParityError, check_parity, plausible_observations, plausible_range
+from sim_training.sac_config import Norm
 from sim_training.tasks import load_task, task_names
 
 
@@ -39,6 +40,25 @@ def test_onnxruntime_answers_as_torch_does(task, tmp_path):
     answers = np.stack([policy(observation) for observation in observations])
     assert np.ptp(expected, axis=0).min() > 0.1 * action_range(spec).min()  # they say something
     assert (np.abs(answers - expected) <= PARITY * action_range(spec)).all()
+
+
+@pytest.mark.parametrize('norm', ['batch', 'batch_renorm'])
+def test_the_statistics_of_batch_norms_are_folded_into_the_same_kind_of_model(norm: Norm):
+    plain, spec = task_actor('reach'), load_task('reach').spec
+    bounds = plain.action_lower.numpy(), plain.action_upper.numpy()
+    actor = Actor(spec.observation_size, (16, 16), *bounds, norm)
+    observations = torch.from_numpy(plausible_observations(actor, spec, 3000))
+    for start in range(0, 3000, 30):  # statistics of what is seen
+        actor(observations[start : start + 30], is_training=True)
+    policy, data = build_policy(actor, spec, {}, 'model')
+    with torch.no_grad():
+        expected = actor.mean_action(observations).numpy()
+    answers = np.stack([policy(observation) for observation in observations[:500].numpy()])
+    assert (np.abs(answers - expected[:500]) <= PARITY * action_range(spec)).all()
+    _, other = build_policy(plain, spec, {}, 'model')
+    models = [onnx.load_from_string(each) for each in (data, other)]
+    kinds = [[node.op_type for node in model.graph.node] for model in models]
+    assert kinds[0] == kinds[1]
 
 
 def test_observations_are_what_the_contract_allows_from_corner_to_corner():

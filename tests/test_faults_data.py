@@ -60,14 +60,14 @@ def train_task(command: TrainCommand) -> None:
 @pytest.mark.fault('E12', 'refused', 'UserError')
 def test_nothing_is_drawn_from_an_empty_replay_buffer():
     with pytest.raises(UserError) as refusal:
-        ReplayBuffer(8, 2, 1).sample(np.random.default_rng(0), 4)
+        ReplayBuffer(8, 2, 1, gamma=0.5).sample(np.random.default_rng(0), 4)
     assert str(refusal.value) == (
         'the replay buffer is empty; a transition is needed to draw from it'
     )
 
 
 def test_one_transition_is_enough_to_learn_from():
-    replay = ReplayBuffer(8, 2, 1)
+    replay = ReplayBuffer(8, 2, 1, gamma=0.5)
     replay.add(np.ones(2), np.zeros(1), 3.0, np.ones(2), True)
     batch = replay.sample(np.random.default_rng(0), 4)
     assert batch.reward.tolist() == [3.0] * 4

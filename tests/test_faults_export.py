@@ -45,7 +45,7 @@ def test_an_export_that_is_refused_leaves_the_old_model(tmp_path: Path, finished
     (broken / 'run.json').write_bytes((finished_run / 'run.json').read_bytes())
     with safe_open(finished_run / BEST, framework='numpy') as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    arrays[f'{ACTOR}.mean_head.bias'] = np.full(1, np.nan, np.float32)
+    arrays[f'{ACTOR}.body.biases.2'][..., 0] = np.nan  # of the mean
     write_best(broken, arrays, read_actor(finished_run / BEST)[1])
     with pytest.raises(UserError, match='answers with NaN or infinity'):
         main(ExportCommand(broken, model, episodes=1))

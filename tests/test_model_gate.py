@@ -36,7 +36,7 @@ def running(base: bytes) -> OnnxPolicy:
 def shifted(by: float) -> bytes:
     """Return a model whose first action element is higher by (about) `by` before tanh."""
     actor = make_actor(SPEC)
-    actor.mean_head.bias.data[0] += by
+    actor.mean_head.bias[0] += by
     return build_policy(actor, SPEC, {}, 'shifted')[1]
 
 
@@ -197,7 +197,7 @@ def test_a_candidate_with_a_weight_that_is_no_number_is_refused(
     number: float, running: OnnxPolicy, base: bytes, tmp_path: Path
 ) -> None:
     def spoil(model: ModelProto) -> None:
-        bias = next(each for each in model.graph.initializer if each.name == 'body.2.bias')
+        bias = next(each for each in model.graph.initializer if each.name == 'body.1.bias')
         weights = numpy_helper.to_array(bias).copy()
         weights[5] = number
         bias.CopyFrom(numpy_helper.from_array(weights, bias.name))
@@ -207,7 +207,7 @@ def test_a_candidate_with_a_weight_that_is_no_number_is_refused(
 
     assert refusal(lambda: load_candidate(path, running, RECENT, 1.0, '')) == (
         'E_MODEL_NONFINITE',
-        f"model {path} has constant 'body.2.bias': element 5 is {number}; finite numbers are "
+        f"model {path} has constant 'body.1.bias': element 5 is {number}; finite numbers are "
         'needed',
     )
 

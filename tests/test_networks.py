@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
-from sim_training.networks import Actor, Critic, soft_bound, squash
+from sim_training.networks import Actor, Critic, actor_norm, soft_bound, squash
+from sim_training.sac_config import Norm, SACConfig
 
 torch.set_num_threads(1)
 
@@ -128,7 +129,7 @@ def test_stacked_critics_equal_as_many_separate_networks(critics: int):
     critic = Critic(4, 2, (32, 16), critics)
     observation, unit_action = torch.randn(7, 4), torch.rand(7, 2)
     answers = critic(observation, unit_action)
-    assert answers.shape == (critics, 7)
+    assert answers.shape == (critics, 7, 1)
     for i in range(critics):
         alone = torch.nn.Sequential(
             torch.nn.Linear(6, 32), torch.nn.ReLU(),
@@ -136,9 +137,9 @@ def test_stacked_critics_equal_as_many_separate_networks(critics: int):
             torch.nn.Linear(16, 1),
         )  # fmt: skip
         for j, layer in enumerate(alone[::2]):
-            layer.weight.data = critic.weights[j][i].T.clone()
-            layer.bias.data = critic.biases[j][i, 0].clone()
-        expected = alone(torch.cat((observation, unit_action), dim=-1)).squeeze(-1)
+            layer.weight.data = critic.body.weights[j][i].T.clone()
+            layer.bias.data = critic.body.biases[j][i, 0].clone()
+        expected = alone(torch.cat((observation, unit_action), dim=-1))
         torch.testing.assert_close(answers[i], expected, rtol=1e-5, atol=1e-6)
 
 
@@ -147,13 +148,33 @@ def test_critics_begin_different_and_within_the_range_of_a_linear_layer():
     critic = Critic(4, 2, (32, 16), critics=2)
     first, second = critic(torch.randn(7, 4), torch.rand(7, 2))
     assert (first != second).all()
-    for weight, inputs in zip(critic.weights, (6, 32, 16), strict=True):
+    for weight, inputs in zip(critic.body.weights, (6, 32, 16), strict=True):
         bound = 1.0 / math.sqrt(inputs)
         assert 0.9 * bound < weight.abs().max() <= bound
 
 
-def test_an_exporter_finds_linear_layers_and_relus_only():
+def test_an_exporter_finds_plain_linear_layers_and_the_two_parts_of_the_last_one():
     actor = make_actor()
-    kinds = [type(layer).__name__ for layer in actor.body]
-    assert kinds == ['Linear', 'ReLU', 'Linear', 'ReLU']
-    assert actor.mean_head.weight.shape == actor.log_std_head.weight.shape == (2, 8)
+    shapes = [(weight.shape, bias.shape) for weight, bias in actor.body.plain(0)]
+    assert shapes == [((3, 16), (16,)), ((16, 8), (8,)), ((8, 4), (4,))]
+    assert actor.mean_head.weight.shape == actor.log_std_head.weight.shape == (8, 2)
+    weight, bias = actor.body.plain(0)[-1]
+    heads = actor.mean_head, actor.log_std_head
+    np.testing.assert_array_equal(weight, np.hstack([head.weight.numpy() for head in heads]))
+    np.testing.assert_array_equal(bias, np.hstack([head.bias.numpy() for head in heads]))
+
+
+def test_the_heads_are_views_through_which_the_actor_can_be_set():
+    actor, observation = make_actor(), torch.randn(5, 3)
+    actor.mean_head.weight.zero_()
+    actor.mean_head.bias.copy_(torch.tensor([0.25, -0.5]))
+    actor.log_std_head.weight.zero_()
+    actor.log_std_head.bias.fill_(-3.0)
+    mean, log_std = actor(observation)
+    torch.testing.assert_close(mean, torch.tensor([0.25, -0.5]).expand(5, 2))
+    torch.testing.assert_close(log_std, soft_bound(torch.tensor(-3.0)).expand(5, 2))
+
+
+@pytest.mark.parametrize(('norm', 'expected'), [('layer', 'none'), ('batch', 'batch')])
+def test_layer_norms_are_for_critics_only(norm: Norm, expected: str):
+    assert actor_norm(SACConfig(norm=norm)) == expected

@@ -249,11 +249,12 @@ def _forward(actor: Actor, observation: np.ndarray) -> np.ndarray:
         name: value.numpy().astype(np.float64) for name, value in actor.state_dict().items()
     }
     features = (observation - weights['observation_mean']) * weights['observation_scale']
-    for layer in ('body.0', 'body.2'):
+    for i in range(2):
         features = np.maximum(
-            features @ weights[f'{layer}.weight'].T + weights[f'{layer}.bias'], 0
+            features @ weights[f'body.weights.{i}'][0] + weights[f'body.biases.{i}'][0, 0], 0
         )
-    mean = features @ weights['mean_head.weight'].T + weights['mean_head.bias']
+    output = features @ weights['body.weights.2'][0] + weights['body.biases.2'][0, 0]
+    mean = output[: len(output) // 2]  # the other half is log sigma
     lower, upper = _bounds(SPEC)
     # a = lower + (upper - lower) * (1 + tanh(mean)) / 2
     return lower + (upper - lower) * (1.0 + np.tanh(mean)) / 2.0

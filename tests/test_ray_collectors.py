@@ -190,7 +190,7 @@ def test_when_learning_is_slow_nobody_is_passed_over(
         collectors.collect(run)
     assert run.counters.step == first + 350
     stored = run.replay.newest(350)
-    begins, ends = stored.observation[::50], stored.next_observation[49::50]
+    begins, ends = stored['observation'][::50], stored['next_observation'][49::50]
     goes_on = [torch.equal(begins[i + 2], ends[i]) for i in range(5)]
     assert goes_on.count(True) >= 3  # each second answer is of the same collector; an episode
     assert not any(torch.equal(begins[i + 1], ends[i]) for i in range(6))  # may end in between
@@ -201,14 +201,14 @@ def test_collectors_act_with_the_newest_weights(
 ):
     run, collectors = make_run(tmp_path), join(1)
     collect_until(collectors, run, lambda: run.counters.step >= SMALL.learning_starts)
-    head = run.agent.actor.mean_head.bias.detach()
+    head = run.agent.actor.mean_head.bias
     for bias in (8.0, -8.0):  # tanh(8) is 1 within 3e-7
         head.fill_(bias)
-        run.agent.actor.mean_head.weight.detach().zero_()
-        run.agent.actor.log_std_head.bias.detach().fill_(-20.0)
+        run.agent.actor.mean_head.weight.zero_()
+        run.agent.actor.log_std_head.bias.fill_(-20.0)
         last = run.counters.step
         collect_until(collectors, run, lambda: run.counters.step >= last + 150)  # noqa: B023
-        newest = run.replay.newest(50).unit_action.numpy()
+        newest = run.replay.newest(50)['unit_action'].numpy()
         np.testing.assert_allclose(newest, np.sign(bias), atol=0.01)
 
 
@@ -275,7 +275,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_step(tmp_path: Path):
     collector = RemoteCollector(run.command, run.contract.to_json(), seed=0)
     collector.begin()
     with pytest.raises(UserError, match=r'^next_observation is \[.*inf.*\]; every number must be'):
-        add_chunk(run, collector.play(200, None), run.steps)
+        add_chunk(run, 0, collector.play(200, None), run.steps)
     assert (run.counters.step, run.replay.size) == (70, 69)
 
 
@@ -285,8 +285,11 @@ def test_a_run_takes_no_step_more_than_was_asked_for(tmp_path: Path):
     collector.begin()
     for steps, returns in ((150, 0), (200, 1), (230, 1)):
         chunk = collector.play(150, None)
-        add_chunk(run, chunk, end=230)
+        add_chunk(run, 2, chunk, end=230)
         assert (run.counters.step, run.replay.size) == (steps, steps)
+        # The discounted return of collector 2 runs on, and ends with its episode.
+        assert run.returns.state[0] == steps
+        assert (run.returns.state[-1] == 0.0) == (steps == 200)
         assert len(run.counters.episode_returns) == returns
 
 

@@ -1,15 +1,18 @@
 """What a collector plays: whole, chained steps, by the weights that it was sent, or a refusal."""
 
+import dataclasses
 import os
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_runs import PENDULUM, SMALL
 
 from sac_ros.errors import UserError
 from sim_training.env import make_env
+from sim_training.exploration import repeated_noise
 from sim_training.networks import Actor
 from sim_training.remote_collector import Chunk, Place, RemoteCollector, Weights
 from sim_training.replay_buffer import ReplayBuffer
@@ -26,10 +29,10 @@ def make_collector(task: str = PENDULUM, seed: int = 0) -> RemoteCollector:
 def make_weights(version: int, mean: float) -> Weights:
     """Weights of an actor that always wants tanh(mean), with next to no noise."""
     actor = Actor(3, SMALL.hidden_sizes, np.array([-2.0]), np.array([2.0]))
+    for head, bias in ((actor.mean_head, mean), (actor.log_std_head, -20.0)):
+        head.weight.fill_(0.0)
+        head.bias.fill_(bias)
     arrays = {name: value.detach().numpy() for name, value in actor.state_dict().items()}
-    for head, bias in (('mean_head', mean), ('log_std_head', -20.0)):
-        arrays[f'{head}.weight'][:] = 0.0
-        arrays[f'{head}.bias'][:] = bias
     return Weights(version, arrays)
 
 
@@ -92,6 +95,23 @@ def test_the_weights_that_were_sent_last_choose_the_actions():
         assert chunk.version == version
 
 
+def test_noise_that_is_held_is_that_of_the_collectors_own_seed_and_episode():
+    sac = dataclasses.replace(SMALL, exploration='repeated')
+    command = TrainCommand(PENDULUM, steps=300, out=Path('x'), sac=sac)
+    collector = RemoteCollector(command, make_env(PENDULUM).contract.to_json(), seed=5)
+    collector.begin()
+    weights = make_weights(1, 0.0)
+    actor = Actor(3, SMALL.hidden_sizes, np.array([-2.0]), np.array([2.0]))
+    weights.arrays['body.biases.2'][..., 1] = -1.0  # log sigma
+    actor.load_state_dict({name: torch.from_numpy(a) for name, a in weights.arrays.items()})
+    collector.play(10, None)
+    chunk = collector.play(20, weights)
+    noise = torch.from_numpy(repeated_noise(5, 0, 0, 1)[10:30])
+    with torch.no_grad():
+        expected, _ = actor.draw(torch.from_numpy(chunk.columns['observation']), noise)
+    np.testing.assert_allclose(chunk.columns['unit_action'], expected, atol=1e-6)
+
+
 def test_a_collector_tells_where_it_is():
     command = TrainCommand(PENDULUM, steps=300, out=Path('x'), sac=SMALL)
     collector = RemoteCollector(command, make_env(PENDULUM).contract.to_json(), seed=0)
@@ -120,7 +140,7 @@ def test_another_contract_than_the_learners_is_refused():
 def test_what_is_sent_is_as_large_as_the_docs_say():
     actor = Actor(26, (256, 256), -np.ones(6), np.ones(6))
     weights = sum(value.numpy().nbytes for value in actor.state_dict().values())
-    replay = ReplayBuffer(50, 26, 6)
+    replay = ReplayBuffer(50, 26, 6, gamma=0.99)
     answer = sum(array.nbytes for array in replay.arrays.values())
     page = (Path(__file__).parents[1] / 'docs' / 'cluster.md').read_text(encoding='utf-8')
     for size in (answer // 50, answer, weights):

@@ -6,76 +6,40 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from tiny_agents import SMALL, make_agent, make_batch, parameters, set_constant_q
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
 from sim_training.replay_buffer import Batch
-from sim_training.sac import SAC
+from sim_training.sac import Draws
 from sim_training.sac_config import SACConfig
 
 torch.set_num_threads(1)
-SMALL = {'hidden_sizes': (16, 16), 'batch_size': 32, 'learning_starts': 32}
-NOISE = torch.randn(32, 2, generator=torch.Generator().manual_seed(7))
-
-
-def make_agent(seed: int = 0, **overrides: object) -> SAC:
-    """Return a small agent for 3 observations and 2 actions in (-1, 3)."""
-    config = SACConfig(**{**SMALL, **overrides})
-    return SAC(config, 3, np.array([-1.0, -1.0]), np.array([3.0, 3.0]), seed)
-
-
-def make_batch(count: int = 32, **changes: Tensor) -> Batch:
-    generator = torch.Generator().manual_seed(5)
-    batch = Batch(
-        observation=torch.randn(count, 3, generator=generator),
-        unit_action=torch.rand(count, 2, generator=generator) * 2.0 - 1.0,
-        reward=torch.randn(count, generator=generator),
-        next_observation=torch.randn(count, 3, generator=generator),
-        terminated=torch.zeros(count),
-    )
-    return batch._replace(**changes)
-
-
-def parameters(agent: SAC) -> dict[str, Tensor]:
-    networks = {'actor': agent.actor, 'critic': agent.critic, 'target': agent.target_critic}
-    return {
-        f'{name}.{key}': value.detach().clone()
-        for name, network in networks.items()
-        for key, value in network.named_parameters()
-    } | {'log_alpha': agent.log_alpha.detach().clone()}
-
-
-def set_constant_q(agent: SAC, *values: float) -> None:
-    """Make target critic i answer values[i] whatever it is asked."""
-    with torch.no_grad():
-        for parameter in agent.target_critic.parameters():
-            parameter.zero_()
-        agent.target_critic.biases[-1][:, 0, 0] = torch.tensor(values)
+RATE = torch.tensor(1e-3)
 
 
 def test_target_of_a_terminated_step_is_its_reward():
-    batch = make_batch(terminated=torch.ones(32))
-    torch.testing.assert_close(make_agent().target(batch, NOISE), batch.reward)
+    agent, batch = make_agent(), make_batch(discount=torch.zeros(32))
+    torch.testing.assert_close(agent.target(batch, agent.draws()), batch.reward)
 
 
 def test_target_otherwise_adds_the_discounted_smallest_value_and_the_entropy():
-    agent = make_agent(initial_alpha=0.5, gamma=0.9)
+    agent = make_agent(initial_alpha=0.5)
     set_constant_q(agent, 7.0, 4.0)
-    batch = make_batch()
+    batch, draws = make_batch(discount=torch.full((32,), 0.9)), agent.draws()
     with torch.no_grad():
-        _, log_pi = agent.actor.draw(batch.next_observation, NOISE)
+        _, log_pi = agent.actor.draw(batch.next_observation, draws.next_noise)
     # y = r + 0.9 (min(7, 4) - 0.5 log pi)
     expected = batch.reward + 0.9 * (4.0 - 0.5 * log_pi)
-    torch.testing.assert_close(agent.target(batch, NOISE), expected)
+    torch.testing.assert_close(agent.target(batch, draws), expected)
 
 
 def test_target_is_terminated_row_by_row():
-    agent = make_agent(initial_alpha=1e-9, gamma=0.9)
+    agent = make_agent(initial_alpha=1e-9, batch_size=2)
     set_constant_q(agent, 4.0, 4.0)
-    batch = make_batch(2, reward=torch.tensor([1.0, 1.0]), terminated=torch.tensor([0.0, 1.0]))
+    batch = make_batch(2, reward=torch.tensor([1.0, 1.0]), discount=torch.tensor([0.9, 0.0]))
     # 1 + 0.9 * 4 = 4.6, and 1 alone
-    torch.testing.assert_close(agent.target(batch, NOISE[:2]), torch.tensor([4.6, 1.0]))
+    torch.testing.assert_close(agent.target(batch, agent.draws()), torch.tensor([4.6, 1.0]))
 
 
 def test_target_critics_follow_by_the_share_tau():
@@ -92,14 +56,16 @@ def test_reported_losses_are_those_of_the_formulas():
     twin = copy.deepcopy(agent)  # replays the update by hand, with the same noise
     batch = make_batch()
     losses = agent.update(batch)
-    target = twin.target(batch, torch.randn(32, 2, generator=twin.generator))
-    q = twin.critic(batch.observation, batch.unit_action)
+    noise = [torch.randn(32, 2, generator=twin.generator) for _ in range(2)]
+    draws = Draws(noise[0], noise[1], torch.arange(2), ())
+    target = twin.target(batch, draws)
+    q = twin.critic(batch.observation, batch.unit_action)[..., 0]
     by_hand = sum(0.5 * ((q[i] - target) ** 2).mean() for i in range(2))
     torch.testing.assert_close(losses.critic, by_hand.detach())
     torch.testing.assert_close(losses.value, q.mean().detach())
     twin.critic.load_state_dict(agent.critic.state_dict())  # the actor's loss comes after its step
-    unit_action, log_pi = twin.actor.sample(batch.observation, twin.generator)
-    smallest = torch.minimum(*twin.critic(batch.observation, unit_action))
+    unit_action, log_pi = twin.actor.draw(batch.observation, noise[1])
+    smallest = torch.minimum(*twin.critic(batch.observation, unit_action)[..., 0])
     torch.testing.assert_close(losses.actor, (0.5 * log_pi - smallest).mean().detach())
     torch.testing.assert_close(losses.entropy, -log_pi.mean().detach())
     # J_alpha = -0.5 (E[log pi] + target entropy), target entropy = -2
@@ -111,7 +77,7 @@ def test_first_step_of_adam_moves_every_weight_by_the_learning_rate():
     agent = make_agent(learning_rate=1e-3)
     before = parameters(agent)
     agent.update(make_batch())
-    change = agent.critic.weights[0].detach() - before['critic.weights.0']
+    change = agent.critic.body.weights[0].detach() - before['critic.body.weights.0']
     assert change.abs().max().item() == pytest.approx(1e-3, rel=1e-3)
     change = agent.log_alpha.detach() - before['log_alpha']
     assert change.abs().item() == pytest.approx(1e-3, rel=1e-3)
@@ -131,7 +97,7 @@ def test_every_weight_changes_and_every_number_stays_finite():
 def test_the_actors_update_changes_nothing_in_the_critics():
     agent = make_agent()
     before = parameters(agent)
-    agent._update_actor(make_batch(), NOISE)
+    agent._update_actor(make_batch(), agent.draws(), RATE)
     changed = {name for name, value in parameters(agent).items() if (value != before[name]).any()}
     assert {name.partition('.')[0] for name in changed} == {'actor'}
     assert all(parameter.grad is None for parameter in agent.critic.parameters())
@@ -158,7 +124,7 @@ def test_a_bandit_ends_at_its_optimum_with_the_entropy_that_was_asked_for():
     for _ in range(700):
         unit_action = torch.rand(128, 2, generator=generator) * 2.0 - 1.0
         reward = -8.0 * (unit_action - 0.5).square().sum(dim=1)
-        losses = agent.update(Batch(state, unit_action, reward, state, torch.ones(128)))
+        losses = agent.update(Batch(state, unit_action, reward, state, torch.zeros(128)))
     # A unit action of 0.5 within (-1, 3) is 1 + 2 * 0.5 = 2.
     np.testing.assert_allclose(agent.exploit(np.ones(3, np.float32)), 2.0, atol=0.2)
     assert losses.entropy.item() == pytest.approx(-2.0, abs=0.7)  # by default -|A|
@@ -233,14 +199,50 @@ def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
         ('learning_starts', 255, 'batch_size 256 or more'),
         ('replay_capacity', 999, 'learning_starts 1000 or more'),
         ('utd_ratio', 0.0, 'finite and above 0'),
-        ('target_entropy', math.nan, 'finite, or None'),
+        ('target_entropy', math.nan, 'a finite number'),
         ('initial_alpha', -0.1, 'finite and above 0'),
+        ('critic_sizes', (), r'widths of 1 or more'),
+        ('target_subset', 0, '1 to critics 2'),
+        ('target_subset', 3, '1 to critics 2'),
+        ('value_bound', 0.0, 'finite and above 0'),
+        ('dropout', 1.0, 'from 0 to below 1'),
+        ('adam_beta1', -0.1, 'from 0 to below 1'),
+        ('final_learning_rate', -1e-4, '0 or more'),
+        ('final_learning_rate', math.nan, '0 or more'),
+        ('policy_delay', 0, '1 or more'),
+        ('n_step', 0, '1 or more'),
+        ('atoms', 0, '1 or more'),
+        ('reset_every', -1, '0 or more'),
+        ('prior_fraction', 1.1, '0 to 1'),
     ],
 )
 def test_an_impossible_option_is_refused_by_name(option: str, value: object, allowed: str):
     with pytest.raises(UserError) as refusal:
         SACConfig(**{option: value})
     assert str(refusal.value) == f'sac.{option} is {value}; allowed: {allowed}'
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        (
+            {'head': 'categorical', 'target': 'value'},
+            'sac.head is categorical; allowed: scalar where target is value',
+        ),
+        (
+            {'head': 'quantile', 'atoms': 1, 'dropped_atoms': 0},
+            'sac.head is quantile; allowed: scalar, or 2 atoms or more',
+        ),
+        (
+            {'head': 'quantile', 'atoms': 5, 'dropped_atoms': 5},
+            'sac.dropped_atoms is 5; allowed: 0 to below atoms 5',
+        ),
+    ],
+)
+def test_options_that_cannot_go_together_are_refused(options: dict[str, object], text: str):
+    with pytest.raises(UserError) as refusal:
+        SACConfig(**options)
+    assert str(refusal.value) == text
 
 
 def test_the_compiled_update_agrees_with_the_eager_one_over_a_hundred_updates():
@@ -260,10 +262,10 @@ def test_adam_is_torchs_own():
     generator = torch.Generator().manual_seed(0)
     ours = [torch.randn(4, 3, generator=generator, requires_grad=True) for _ in range(2)]
     theirs = [value.detach().clone().requires_grad_() for value in ours]
-    adam = Adam(ours, config.learning_rate)
+    adam, rate = Adam(ours), torch.tensor(config.learning_rate)
     reference = torch.optim.Adam(theirs, lr=config.learning_rate)
     for _ in range(20):
-        adam.descend(sum((value.square() + value.sin()).sum() for value in ours))
+        adam.descend(sum((value.square() + value.sin()).sum() for value in ours), rate)
         reference.zero_grad()
         sum((value.square() + value.sin()).sum() for value in theirs).backward()
         reference.step()

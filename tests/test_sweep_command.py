@@ -7,6 +7,7 @@ from command_lines import refused
 
 from sac_ros.errors import UserError
 from sim_training.cli_options import read_options
+from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
 from sim_training.sweep_command import SweepCommand
 from sim_training.sweep_words import command_words
@@ -19,6 +20,21 @@ UNUSUAL = SACConfig(
     target_entropy=-2.5e-07,
     normalise_observation=True,
 )
+# One of each kind of option: widths or None, a number or None, words, switches that are on before.
+LATEST = SACConfig(
+    critic_sizes=(512, 512, 512),
+    target_subset=1,
+    actor_value='mean',
+    head='quantile',
+    norm='batch_renorm',
+    target='none',
+    unit_weights=True,
+    final_learning_rate=0.0,
+    learn_alpha=False,
+    backup_entropy=False,
+    exploration='repeated',
+    reset_every=7,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +42,12 @@ UNUSUAL = SACConfig(
     [
         ('train', TrainCommand(PENDULUM)),
         ('train', TrainCommand('my robot.yaml', 5_000, 3, Path('a b'), resume=True, sac=UNUSUAL)),
+        ('train', TrainCommand(PENDULUM, sac=LATEST)),
+        ('train', TrainCommand(PENDULUM, preset='tqc', sac=find_preset('tqc'))),
+        # Options of a preset that are back at the default of SACConfig
+        ('train', TrainCommand(PENDULUM, preset='flash', sac=SACConfig(gamma=0.9))),
+        ('train', TrainCommand(PENDULUM, preset='tqc', sac=LATEST, prior=Path('a run'))),
+        ('sweep', SweepCommand(PENDULUM, sac=LATEST)),
         ('sweep', SweepCommand(PENDULUM)),
         (
             'sweep',

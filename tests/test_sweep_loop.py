@@ -20,7 +20,7 @@ from sim_training.sweep_study import open_study
 from sim_training.sweep_trial import Look
 
 OPTIONS = ('learning_rate', 'gamma')
-SPACE = search_space(OPTIONS, SMALL, 1)
+SPACE = search_space(OPTIONS, SMALL)
 STOPPED = 128 + signal.SIGTERM
 
 
@@ -61,7 +61,7 @@ class Sweep:
 
     def run(self, parallel: int = 1, looks: int = 10_000) -> list[TrialState]:
         """Sweep, until a stop after some rounds; return the states of the trials."""
-        start = start_values(OPTIONS, SMALL, 1)
+        start = start_values(OPTIONS, SMALL)
         self.study = open_study(self.command.folder, self.command.settings(), start)
         rounds = iter(range(looks))
         sweep(

@@ -11,8 +11,8 @@ from sim_training.sweep_picture import draw_sweep
 from sim_training.sweep_report import Outcome, result_table, to_csv
 from sim_training.sweep_space import SPACE, search_space, start_values
 
-PANELS = search_space(['learning_rate', 'gamma'], SACConfig(), 1)
-DEFAULTS = start_values(SPACE, SACConfig(), 1)
+PANELS = search_space(['learning_rate', 'gamma'], SACConfig())
+DEFAULTS = start_values(SPACE, SACConfig())
 
 
 def outcome(trial: int, place: int | None, score: float | None, state: str = 'scored') -> Outcome:

@@ -12,8 +12,8 @@ from sim_training.sweep_space import search_space, start_values
 from sim_training.sweep_study import JOURNAL, next_trial, open_study, reported_steps
 
 OPTIONS = ('learning_rate', 'gamma', 'hidden_sizes', 'normalise_observation')
-SPACE = search_space(OPTIONS, SACConfig(), 1)
-START = start_values(OPTIONS, SACConfig(), 1)
+SPACE = search_space(OPTIONS, SACConfig())
+START = start_values(OPTIONS, SACConfig())
 TRIALS = 14  # the first ten are drawn without looking at the scores
 
 

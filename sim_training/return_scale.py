@@ -1,0 +1,48 @@
+"""ReturnScale: brings rewards to a scale on which every task looks alike to a critic."""
+
+import math
+
+import numpy as np
+
+FIRST = 4  # numbers before the returns of the envs, in `state`
+
+
+class ReturnScale:
+    """Statistics of discounted returns (SimbaV2, Lee et al. 2025, arXiv:2502.15280, section 4.3).
+
+    G = gamma G + r runs along each episode.  Rewards are divided by the deviation of G, or by more
+    where max |G| would not fit `bound`.
+    """
+
+    def __init__(self, gamma: float, bound: float, envs: int) -> None:
+        """Begin without any reward."""
+        self._gamma = gamma
+        self._bound = bound
+        # count, mean, sum of squared deviations, largest |G|; then G of each env
+        self.state = np.zeros(FIRST + envs)
+
+    def begin(self, env: int) -> None:
+        """Forget an episode that is not played to its end."""
+        if FIRST + env < len(self.state):
+            self.state[FIRST + env] = 0.0
+
+    def add(self, env: int, reward: float, is_over: bool) -> None:
+        """Take the reward of a step; `is_over` when it is the last one of its episode."""
+        place = FIRST + env
+        if place >= len(self.state):  # collectors come as the cluster has room for them
+            self.state = np.pad(self.state, (0, place + 1 - len(self.state)))
+        state = self.state
+        value = self._gamma * state[place] + reward
+        state[0] += 1.0
+        before = value - state[1]
+        state[1] += before / state[0]
+        state[2] += before * (value - state[1])
+        state[3] = max(state[3], abs(value))
+        state[place] = 0.0 if is_over else value
+
+    @property
+    def scale(self) -> float:
+        """What rewards are multiplied by."""
+        count, _, squares, largest = self.state[:FIRST]
+        deviation = math.sqrt(squares / count + 1e-8) if count else 1.0
+        return 1.0 / max(deviation, largest / self._bound)
