@@ -2,9 +2,13 @@
 
 tasks/<name>.yaml, <name>.py      a task: its contract; its reset, reward and termination
 bullet_robot                      the robot in PyBullet: the only file that imports pybullet
-env, gymnasium_env, rollout       a task, or any Gymnasium id, as an environment, and played
-networks, replay_buffer           actor and critics; what they learn from
-sac, adam, sac_config, sac_state  soft actor-critic, its options, all that it remembers
+env, gymnasium_*, rollout         a task, or any Gymnasium id, as an environment, and played
+stack, networks, value_heads      layers, actor and critics, what a critic says of the value
+replay_buffer, return_scale       what they learn from, and its scale
+sac, adam, sac_state              soft actor-critic, all that it remembers
+sac_config, presets               its options; the published kinds of it
+exploration                       noise of actions that goes on from step to step
+soft_policy_iteration             the theory, on finite MDPs
 collector, env_process            the envs of a run, here or in processes of their own
 ray_collectors, remote_collector  the same on a Ray cluster (ray_cluster joins it)
 train, train_command, progress    the training run, what it is asked for, what it tells
