@@ -5,7 +5,7 @@ bullet_robot                      the robot in PyBullet: the only file that impo
 env, gymnasium_*, rollout         a task, or any Gymnasium id, as an environment, and played
 stack, networks, value_heads      layers, actor and critics, what a critic says of the value
 replay_buffer, return_scale       what they learn from, and its scale
-sac, adam, sac_state              soft actor-critic, all that it remembers
+sac, draws, adam, sac_state       soft actor-critic, its chance, all that it remembers
 sac_config, presets               its options; the published kinds of it
 exploration                       noise of actions that goes on from step to step
 soft_policy_iteration             the theory, on finite MDPs

@@ -15,6 +15,7 @@ from torch.nn.functional import softplus
 
 from sim_training.sac_config import Norm, SACConfig
 from sim_training.stack import Stack
+from sim_training.value_heads import make_head
 
 # The range of log sigma that the authors of Haarnoja et al. 2018a and 2018b use in their own code.
 LOG_STD_LOWEST = -20.0
@@ -143,6 +144,30 @@ class Critic(nn.Module):
         """Return what every critic says, (N, batch, outputs); see value_heads.py, Stack."""
         observation = (observation - self.observation_mean) * self.observation_scale
         return self.body(torch.cat((observation, unit_action), dim=-1), is_training, keep)
+
+
+def make_networks(
+    config: SACConfig,
+    observation_size: int,
+    action_lower: np.ndarray,
+    action_upper: np.ndarray,
+    seed: int,
+) -> tuple[Actor, Critic, Critic | None]:
+    """Draw actor, critics and, where it is learned, state value of a configuration from `seed`."""
+    sizes, outputs = config.critic_sizes or config.hidden_sizes, make_head(config).outputs
+    with torch.random.fork_rng():  # leaves the global generator as it was
+        torch.manual_seed(seed)
+        actor = Actor(
+            observation_size, config.hidden_sizes, action_lower, action_upper, actor_norm(config)
+        )
+        critic = Critic(
+            observation_size, len(action_lower), sizes, config.critics, outputs, config.norm
+        )
+        value = Critic(observation_size, 0, sizes, 1) if config.target == 'value' else None
+    if config.unit_weights:
+        actor.body.project()
+        critic.body.project()
+    return actor, critic, value
 
 
 def actor_norm(config: SACConfig) -> Norm:

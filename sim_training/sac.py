@@ -21,7 +21,7 @@ Values are of the rewards as they are scaled for learning (normalise_reward).
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from shutil import which
 from typing import NamedTuple
 
@@ -32,10 +32,11 @@ from torch import Tensor
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
-from sim_training.networks import Actor, Critic, actor_norm
+from sim_training.draws import Draws, draw
+from sim_training.networks import Actor, Critic, make_networks
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
-from sim_training.value_heads import CategoricalHead, QuantileHead, ScalarHead, ValueHead
+from sim_training.value_heads import make_head
 
 # An observation that hardly moved during the random steps is magnified by 100 at most.
 SMALLEST_DEVIATION = 0.01  # SI
@@ -50,16 +51,6 @@ class Losses(NamedTuple):
     alpha: Tensor
     entropy: Tensor  # [nat]
     value: Tensor
-
-
-class Draws(NamedTuple):
-    """What an update takes from chance."""
-
-    next_noise: Tensor  # standard normal, of the next action, (batch, action_size)
-    noise: Tensor  # the same of the present one
-    members: Tensor  # the critics that are asked about the next step, (target_subset,)
-    # Uniform, for dropout: next step, present step, actor; for each hidden layer (N, batch, size).
-    dropout: Sequence[Sequence[Tensor]]
 
 
 class SAC:
@@ -78,7 +69,7 @@ class SAC:
         self.seed = seed
         self.head = make_head(config)
         self._sizes = observation_size, action_lower, action_upper
-        self.actor, self.critic, self.value = self._networks(seed)
+        self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
         self.target_critic = _follower(self.critic if config.target == 'critics' else None)
         self.target_value = _follower(self.value)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
@@ -174,22 +165,7 @@ class SAC:
 
     def draws(self) -> Draws:
         """Draw what the next update takes from chance."""
-        config, generator = self.config, self.generator
-        size = (config.batch_size, len(self.actor.action_middle))
-        next_noise = torch.randn(size, generator=generator)
-        noise = torch.randn(size, generator=generator)
-        members = torch.arange(config.critics)
-        if config.target_subset is not None:
-            shuffled = torch.randperm(config.critics, generator=generator)
-            members = shuffled[: config.target_subset]
-        dropout = [
-            [
-                torch.rand((config.critics, config.batch_size, width), generator=generator)
-                for width in (config.critic_sizes or config.hidden_sizes)
-            ]
-            for _ in range(3 if config.dropout else 0)
-        ]
-        return Draws(next_noise, noise, members, dropout)
+        return draw(self.config, len(self.actor.action_middle), self.generator)
 
     def target(self, batch: Batch, draws: Draws) -> Tensor:
         """Return what every critic should say of the batch; see ValueHead.target."""
@@ -221,7 +197,7 @@ class SAC:
 
     def _present_and_target(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return what the critics say of the present step, and what they should say."""
-        config, keep = self.config, self._keep(draws)
+        config, keep = self.config, draws.keep
         with torch.no_grad():
             next_action, log_pi = self.actor.draw(batch.next_observation, draws.next_noise)
             # Equation 4: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
@@ -261,7 +237,7 @@ class SAC:
 
     def _update_actor(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
         unit_action, log_pi = self.actor.draw(batch.observation, draws.noise, True)
-        z = self.critic(batch.observation, unit_action, False, self._keep(draws)[2])
+        z = self.critic(batch.observation, unit_action, False, draws.keep[2])
         q = self.head.value(z)
         q = q.amin(dim=0) if self.config.actor_value == 'min' else q.mean(dim=0)
         # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - Q(s, a')]
@@ -291,36 +267,10 @@ class SAC:
         pairs = (self.target_critic, self.critic), (self.target_value, self.value)
         return [(a, b) for a, b in pairs if a is not None and b is not None]
 
-    def _keep(self, draws: Draws) -> Sequence[Sequence[Tensor]]:
-        """Return what the hidden layers are multiplied by: 0, or what keeps their mean."""
-        rate = self.config.dropout
-        if not rate:
-            return ((), (), ())
-        return [[(u >= rate).float() / (1.0 - rate) for u in layers] for layers in draws.dropout]
-
-    def _networks(self, seed: int) -> tuple[Actor, Critic, Critic | None]:
-        """Draw actor, critics and, where it is learned, state value from `seed`."""
-        config = self.config
-        observation_size, lower, upper = self._sizes
-        sizes = config.critic_sizes or config.hidden_sizes
-        norm = actor_norm(config)
-        with torch.random.fork_rng():  # leaves the global generator as it was
-            torch.manual_seed(seed)
-            actor = Actor(observation_size, config.hidden_sizes, lower, upper, norm)
-            critic = Critic(
-                observation_size, len(lower), sizes, config.critics, self.head.outputs, config.norm
-            )
-            has_value = config.target == 'value'
-            value = Critic(observation_size, 0, sizes, 1) if has_value else None
-        if config.unit_weights:
-            for network in (actor, critic):
-                network.body.project()
-        return actor, critic, value
-
     @torch.no_grad()
     def _reset(self) -> None:
         """Draw all weights anew; what has been learned stays in the replay only."""
-        fresh = self._networks(self.seed + self.updates)
+        fresh = make_networks(self.config, *self._sizes, self.seed + self.updates)
         for network, new in zip((self.actor, self.critic, self.value), fresh, strict=True):
             if network is not None and new is not None:
                 network.body.load_state_dict(new.body.state_dict())
@@ -329,15 +279,6 @@ class SAC:
         self.log_alpha.fill_(math.log(self.config.initial_alpha))
         for adam in (self.actor_adam, self.critic_adam, self.alpha_adam):
             adam.forget()
-
-
-def make_head(config: SACConfig) -> ValueHead:
-    """Return the head that a configuration asks for."""
-    if config.head == 'quantile':
-        return QuantileHead(config.atoms, config.dropped_atoms)
-    if config.head == 'categorical':
-        return CategoricalHead(config.atoms, config.value_bound)
-    return ScalarHead()
 
 
 def why_not_compiled() -> str | None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, log_softmax, softmax
 
+from sim_training.sac_config import SACConfig
+
 
 class ValueHead(Protocol):
     """How z is read, what it should be, and how far it is from that."""
@@ -107,3 +109,12 @@ class CategoricalHead:
     def loss(self, z: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy with the target."""
         return -(target * log_softmax(z, dim=-1)).sum(dim=-1).mean(dim=1).sum()
+
+
+def make_head(config: SACConfig) -> ValueHead:
+    """Return the head that a configuration asks for."""
+    if config.head == 'quantile':
+        return QuantileHead(config.atoms, config.dropped_atoms)
+    if config.head == 'categorical':
+        return CategoricalHead(config.atoms, config.value_bound)
+    return ScalarHead()

@@ -138,7 +138,7 @@ def test_a_robot_that_was_never_heard_is_not_killed_yet():
 
 
 def sample(seconds: float, resident_kib: int) -> Sample:
-    return Sample(seconds, resident_kib, 0, 0, 0, 0, 0)
+    return Sample(seconds, resident_kib, 0, 0, 0, 0, 0, 0)
 
 
 def test_growth_of_memory_is_that_after_the_first_minute():
@@ -151,10 +151,10 @@ def test_growth_of_memory_is_that_after_the_first_minute():
 def test_samples_are_in_the_file_as_soon_as_they_are_taken(tmp_path: Path, capsys):
     path = tmp_path / 'soak.csv'
     with SampleLog(path) as log:
-        log.add(Sample(0.5, 100_000, 25, 1, 26, 2, 0))
+        log.add(Sample(0.5, 100_000, 25, 1, 3, 26, 2, 0))
         assert path.read_text().splitlines() == [
-            'seconds,resident_kib,ticks,missed_by_node,commands,missed,violations',
-            '0.5,100000,25,1,26,2,0',
+            'seconds,resident_kib,ticks,missed_by_node,late_sleeper,commands,missed,violations',
+            '0.5,100000,25,1,3,26,2,0',
         ]
     assert '26 commands, 2 missed, 0 bad' in capsys.readouterr().err
 

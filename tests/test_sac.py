@@ -10,8 +10,8 @@ from tiny_agents import SMALL, make_agent, make_batch, parameters, set_constant_
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
+from sim_training.draws import Draws
 from sim_training.replay_buffer import Batch
-from sim_training.sac import Draws
 from sim_training.sac_config import SACConfig
 
 torch.set_num_threads(1)
@@ -57,7 +57,7 @@ def test_reported_losses_are_those_of_the_formulas():
     batch = make_batch()
     losses = agent.update(batch)
     noise = [torch.randn(32, 2, generator=twin.generator) for _ in range(2)]
-    draws = Draws(noise[0], noise[1], torch.arange(2), ())
+    draws = Draws(noise[0], noise[1], torch.arange(2), ((), (), ()))
     target = twin.target(batch, draws)
     q = twin.critic(batch.observation, batch.unit_action)[..., 0]
     by_hand = sum(0.5 * ((q[i] - target) ** 2).mean() for i in range(2))

@@ -208,7 +208,7 @@ def test_the_slow_copy_follows_the_state_value_by_the_share_tau():
 
 def test_dropout_leaves_out_its_share_and_keeps_the_mean():
     agent = make_agent(dropout=0.25)
-    keep = agent._keep(agent.draws())
+    keep = agent.draws().keep
     assert [[layer.shape for layer in part] for part in keep] == [[(2, 32, 16)] * 2] * 3
     values = torch.cat([layer.flatten() for part in keep for layer in part])
     assert sorted(set(values.tolist())) == pytest.approx([0.0, 4.0 / 3.0])
