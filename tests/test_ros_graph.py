@@ -1,131 +1,33 @@
-"""ros_graph.py: what a node sees of others over real DDS, and what the report makes of it."""
-
-import time
-from collections.abc import Callable, Iterator
+"""ros_graph.py: whom a node sees over real DDS, under which names, and what the report says."""
 
 import pytest
-from builders import make_spec, topic
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
-import rclpy
-from geometry_msgs.msg import PointStamped, PoseStamped
-from rclpy.context import Context
-from rclpy.duration import Duration
+from geometry_msgs.msg import PointStamped
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode
-from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from ros import WAIT
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
-
-from sac_ros.messages import COMMAND, GOAL, STATE
-from sac_ros.preflight import Endpoint, Facts, first_obstacle, preflight
-from sac_ros.ros_graph import collect_facts, command_rivals, node_name, qos_problem
-
-pytestmark = pytest.mark.ros
-
-SPEC = make_spec(
-    observation=[{'term': 'joint_position'}, {'term': 'goal', 'size': 3}],
-    topics={key: topic(key) for key in ('joint_states', 'goal', 'command')},
+from std_msgs.msg import Float64MultiArray
+from two_computers import (
+    COMMANDS,
+    DRIVER,
+    RELIABLE,
+    Computer,
+    driver_node,
+    eventually,
+    facts_of,
+    obstacle,
+    policy_node,
 )
-COMMANDS = 'arm/commands'  # as in the contract
-RELIABLE = QoSProfile(depth=1)
-BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-AUTOMATIC = LivelinessPolicy.AUTOMATIC
-DRIVER = '/robot/driver'
 
+from sac_ros.messages import COMMAND
+from sac_ros.preflight import Endpoint, Facts
+from sac_ros.ros_graph import command_rivals, node_name
 
-class Computer:
-    """A context of its own: its nodes are strangers to those of other contexts."""
-
-    def __init__(self) -> None:
-        self.context = Context()
-        rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
-        self._nodes: list[LifecycleNode] = []  # a node that nobody holds is destroyed
-
-    def node(self, name: str, *arguments: str) -> LifecycleNode:
-        """Return a new node; whoever only looks at others need not be spun."""
-        words = ['--ros-args', *arguments] if arguments else None
-        node = LifecycleNode(name, context=self.context, namespace='/robot', cli_args=words)
-        self._nodes.append(node)
-        return node
-
-    def close(self) -> None:
-        for node in self._nodes:
-            node.destroy_node()
-        rclpy.shutdown(context=self.context)
-
-
-@pytest.fixture
-def here() -> Iterator[Computer]:
-    computer = Computer()
-    yield computer
-    computer.close()
-
-
-@pytest.fixture
-def there() -> Iterator[Computer]:
-    computer = Computer()
-    yield computer
-    computer.close()
-
-
-def policy_node(computer: Computer, *arguments: str, state: QoSProfile = STATE) -> LifecycleNode:
-    """Return a node on the topics of SPEC, in the ways in which the policy node is."""
-    node = computer.node('policy_node', *arguments)
-    node.create_subscription(JointState, 'joint_states', print, state)
-    for qos in reversed(GOAL):  # the reader that hears everybody comes last
-        node.create_subscription(PointStamped, 'goal', print, qos)
-    node.create_lifecycle_publisher(Float64MultiArray, COMMANDS, COMMAND)
-    return node
-
-
-def driver_node(
-    computer: Computer,
-    *,
-    state: QoSProfile = RELIABLE,
-    goal_type: type = PointStamped,
-    command_type: type = Float64MultiArray,
-    command: QoSProfile = RELIABLE,
-) -> LifecycleNode:
-    """Return a node that publishes what SPEC needs and listens to its commands."""
-    node = computer.node('driver')
-    node.create_publisher(JointState, 'joint_states', state)
-    node.create_publisher(goal_type, 'goal', RELIABLE)
-    node.create_subscription(command_type, COMMANDS, print, command)
-    return node
-
-
-def facts_of(node: Node) -> Facts:
-    """Return the facts, with nothing wrong in what is measured; only the goal has not come."""
-    return collect_facts(
-        node,
-        SPEC,
-        arrived={'joint_states'},
-        intervals={'joint_states': 0.01},
-        state_fault=None,
-        discovery_rest=0.0,
-    )
-
-
-def obstacle(node: Node) -> str:
-    """Return why the node must not be activated, or nothing."""
-    fault = first_obstacle(preflight(SPEC, facts_of(node), is_shadow=False))
-    return '' if fault is None else str(fault)
-
-
-def eventually(find: Callable[[], object], wanted: object) -> None:
-    """Wait until `find` returns what is wanted; DDS takes its time to introduce nodes."""
-    end = time.monotonic() + WAIT
-    while (found := find()) != wanted and time.monotonic() < end:
-        time.sleep(0.01)
-    assert found == wanted
+pytest_plugins = ('two_computers',)
+pytestmark = pytest.mark.ros
 
 
 def test_a_robot_that_is_ready_is_seen_as_it_is(here: Computer, there: Computer) -> None:
@@ -188,77 +90,6 @@ def test_topics_whose_names_are_swapped_are_remapped_once(here: Computer, there:
 
     eventually(lambda: obstacle(node), '')
     assert facts_of(node).topics['joint_states'] == '/robot/goal'
-
-
-@pytest.mark.fault('A25', 'INACTIVE', 'E_QOS_INCOMPATIBLE')
-@pytest.mark.parametrize(
-    ('offered', 'requested', 'problem'),
-    [
-        (BEST_EFFORT, RELIABLE, 'reliability BEST_EFFORT offered, RELIABLE requested'),
-        (RELIABLE, LATCHED, 'durability VOLATILE offered, TRANSIENT_LOCAL requested'),
-    ],
-)
-def test_a_reader_that_asks_for_more_than_is_offered_is_told_the_policy(
-    here: Computer, there: Computer, offered: QoSProfile, requested: QoSProfile, problem: str
-) -> None:
-    node = policy_node(here, state=requested)
-    driver_node(there, state=offered)
-
-    eventually(
-        lambda: obstacle(node),
-        f'E_QOS_INCOMPATIBLE: /robot/joint_states from {DRIVER}: {problem}',
-    )
-
-
-@pytest.mark.fault('A25', 'INACTIVE', 'E_QOS_INCOMPATIBLE')
-def test_a_listener_that_asks_for_more_than_we_offer_is_told_the_policy(
-    here: Computer, there: Computer
-) -> None:
-    node = policy_node(here)
-    driver_node(there, command=LATCHED)
-
-    eventually(
-        lambda: obstacle(node),
-        f'E_QOS_INCOMPATIBLE: /robot/arm/commands to {DRIVER}: '
-        'durability VOLATILE offered, TRANSIENT_LOCAL requested',
-    )
-
-
-def test_one_of_the_three_readers_of_a_goal_hears_every_publisher(
-    here: Computer, there: Computer
-) -> None:
-    node = policy_node(here)
-    for name, qos in (('tracker', BEST_EFFORT), ('operator', RELIABLE), ('planner', LATCHED)):
-        there.node(name).create_publisher(PointStamped, 'goal', qos)
-
-    eventually(
-        lambda: {(one.node, one.qos_problem) for one in facts_of(node).publishers['goal']},
-        {('/robot/tracker', None), ('/robot/operator', None), ('/robot/planner', None)},
-    )
-
-
-@pytest.mark.fault('A26', 'INACTIVE', 'E_TYPE_INCOMPATIBLE')
-def test_a_publisher_of_another_type_is_named_with_it(here: Computer, there: Computer) -> None:
-    node = policy_node(here)
-    driver_node(there, goal_type=PoseStamped)
-
-    eventually(
-        lambda: obstacle(node),
-        f'E_TYPE_INCOMPATIBLE: /robot/goal from {DRIVER} is geometry_msgs/PoseStamped, '
-        'geometry_msgs/PointStamped is needed',
-    )
-
-
-@pytest.mark.fault('A26', 'INACTIVE', 'E_TYPE_INCOMPATIBLE')
-def test_a_listener_of_another_type_is_named_with_it(here: Computer, there: Computer) -> None:
-    node = policy_node(here)
-    driver_node(there, command_type=String)
-
-    eventually(
-        lambda: obstacle(node),
-        f'E_TYPE_INCOMPATIBLE: /robot/arm/commands to {DRIVER} is std_msgs/String, '
-        'std_msgs/Float64MultiArray is needed',
-    )
 
 
 @pytest.mark.fault('A27', 'INACTIVE', 'E_CMD_CONFLICT')
@@ -334,37 +165,3 @@ def test_a_node_that_dds_cannot_name_yet_counts_all_the_same() -> None:
     assert node_name(stranger) == 'a node of unknown name'
     assert node_name(TopicEndpointInfo('driver', '/')) == '/driver'
     assert node_name(TopicEndpointInfo('driver', '/left/arm')) == '/left/arm/driver'
-
-
-@pytest.mark.parametrize('offered', [BEST_EFFORT, RELIABLE, LATCHED])
-def test_a_reader_that_asks_for_nothing_matches_every_publisher(offered: QoSProfile) -> None:
-    assert qos_problem(offered, STATE) is None
-    assert qos_problem(offered, offered) is None
-
-
-@pytest.mark.parametrize(
-    ('requested', 'problem'),
-    [
-        (
-            QoSProfile(depth=1, deadline=Duration(seconds=0.5)),
-            'deadline unlimited offered, 0.5 s requested',
-        ),
-        (
-            QoSProfile(depth=1, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC),
-            'liveliness AUTOMATIC offered, MANUAL_BY_TOPIC requested',
-        ),
-        (
-            QoSProfile(depth=1, liveliness_lease_duration=Duration(seconds=2)),
-            'liveliness_lease_duration unlimited offered, 2 s requested',
-        ),
-    ],
-)
-def test_each_policy_that_asks_for_more_is_named(requested: QoSProfile, problem: str) -> None:
-    assert qos_problem(QoSProfile(depth=1, liveliness=AUTOMATIC), requested) == problem
-
-
-def test_all_policies_that_ask_for_more_are_named() -> None:
-    assert qos_problem(BEST_EFFORT, LATCHED) == (
-        'reliability BEST_EFFORT offered, RELIABLE requested; '
-        'durability VOLATILE offered, TRANSIENT_LOCAL requested'
-    )
