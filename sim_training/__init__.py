@@ -3,6 +3,7 @@
 tasks/<name>.yaml, <name>.py      a task: its contract; its reset, reward and termination
 bullet_robot                      the robot in PyBullet: the only file that imports pybullet
 env, gymnasium_*, rollout         a task, or any Gymnasium id, as an environment, and played
+env_error                         what an env raises, in one line
 stack, networks, value_heads      layers, actor and critics, what a critic says of the value
 replay_buffer, return_scale       what they learn from, and its scale
 sac, draws, adam, sac_state       soft actor-critic, its chance, all that it remembers

@@ -13,8 +13,8 @@ import numpy as np
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import Playing
+from sim_training.env_error import EnvError
 from sim_training.env_process import Answer, EnvHere, EnvProcess, end_processes
-from sim_training.rollout import EnvError
 from sim_training.run_state import Run, check_learning, steps_of_episode
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from sac_ros.errors import UserError
 from sim_training.child_process import PR_SET_PDEATHSIG
 from sim_training.env import make_env
-from sim_training.rollout import EnvError, Rollout
+from sim_training.env_error import EnvError
+from sim_training.rollout import Rollout
 from sim_training.stop_signals import StopSignals
 
 ANSWER_TIMEOUT = 300.0  # [s] for one step or reset: an env that takes longer hangs

@@ -1,10 +1,6 @@
 """GymnasiumEnv: any Gymnasium id with a generated contract, so that its policy can be deployed."""
 
-import contextlib
 import re
-import traceback
-from collections.abc import Iterator
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -14,8 +10,8 @@ from sac_ros.errors import UserError
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec, spec_from_dict
 from sac_ros.state import RobotState
-from sim_training.gymnasium_ids import make_by_id, raised
-from sim_training.rollout import EnvError
+from sim_training.env_error import EnvError, told_errors
+from sim_training.gymnasium_ids import make_by_id
 from sim_training.silence import silence
 
 DEFAULT_RATE = 50.0  # [Hz], for an env that does not tell how long its step is
@@ -55,7 +51,7 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
         self, *, seed: int | None = None, options: dict[str, object] | None = None
     ) -> tuple[np.ndarray, dict[str, object]]:
         """Begin an episode.  Raises EnvError."""
-        with _told():
+        with told_errors():
             observation, info = self.env.reset(seed=seed, options=options)
             self._steps = 0
             self._measure(observation)
@@ -68,7 +64,7 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
     def send(self, command: np.ndarray) -> Step:
         """Advance one control period under `command`, shape (action_size,).  Raises EnvError."""
         action = command.astype(self.env.action_space.dtype)
-        with _told():
+        with told_errors():
             observation, reward, terminated, truncated, info = self.env.step(action)
             self._steps += 1
             self._measure(observation)
@@ -79,7 +75,7 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
     def render(self) -> np.ndarray:
         """Return a picture: uint8, shape (height, width, 3).  Raises EnvError."""
-        with _told():
+        with told_errors():
             return np.asarray(self.env.render(), np.uint8)
 
     def _settle(self) -> None:
@@ -89,7 +85,7 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
         of the robot from their second episode on: the first would never come again.
         """
         try:
-            with silence(), _told():
+            with silence(), told_errors():
                 self.env.reset(seed=0)
         except EnvError as error:
             raise EnvError(f"env '{self._name}' cannot begin an episode: {error}") from error
@@ -156,19 +152,6 @@ def check_spaces(name: str, env: gymnasium.Env) -> None:
             f"env '{name}': its actions are {_shown(env.action_space)}; bounds that are finite "
             'in float32 are supported'
         )
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Tell in one line what an env raises."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # somebody else's program: it may raise anything
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f'{Path(frame.filename).name}:{frame.lineno}'
-        raise EnvError(f'the env raised {raised(error)} ({where})') from error
 
 
 def _control_rate(env: gymnasium.Env) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import gymnasium
 
 from sac_ros.errors import UserError, nearest
+from sim_training.env_error import raised
 from sim_training.tasks import task_names
 
 BULLET = 'pybullet_envs_gymnasium'  # its ids are known once it is imported
@@ -31,11 +32,6 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
         ) from error
     except Exception as error:  # somebody else's program: it may raise anything
         raise UserError(f"env '{name}' cannot be made: {raised(error)}") from error
-
-
-def raised(error: Exception) -> str:
-    """Return in one line what somebody else's program has raised."""
-    return _one_line(f'{type(error).__name__}: {error}')
 
 
 def _import_bullet() -> None:

@@ -1,22 +1,17 @@
 """Playing an env: episodes that can be played again, and the score of the deterministic policy."""
 
 import math
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
 from sac_ros.errors import UserError
+from sim_training.env_error import EnvError, told_errors
 
 # Resets of the evaluations during training; `sac-ros evaluate` has its own, from 1,000,000.
 FIRST_EVALUATION_SEED = 2_000_000
-
-
-class EnvError(UserError):
-    """An env that broke down, and how, in one line."""
 
 
 class Rollout:
@@ -115,12 +110,8 @@ def observation_size(env: gymnasium.Env) -> int:
 
 def _reset(env: gymnasium.Env, seed: int) -> np.ndarray:
     """Return the first observation of an episode."""
-    try:
+    with told_errors():
         observation = np.asarray(env.reset(seed=seed)[0], np.float32)
-    except UserError:
-        raise
-    except Exception as error:  # an env is somebody else's program: it may raise anything
-        raise _told(error) from error
     if not np.isfinite(observation).all():
         raise EnvError(f'the first observation is {observation}; every number must be finite')
     return observation
@@ -130,27 +121,16 @@ def _step(
     env: gymnasium.Env, actions: Box, action: np.ndarray
 ) -> tuple[np.ndarray, float, bool, bool]:
     """Return observation, reward, terminated, truncated."""
-    try:
+    with told_errors():
         observation, reward, terminated, truncated, _ = env.step(_fitted(action, actions))
         values = np.asarray(observation, np.float32)
         return values, float(reward), bool(terminated), bool(truncated)
-    except UserError:
-        raise
-    except Exception as error:
-        raise _told(error) from error
 
 
 def _fitted(action: np.ndarray, space: Box) -> np.ndarray:
     """Return the action in the number type of the env, inside its bounds also after rounding."""
     fitted: np.ndarray = np.minimum(np.maximum(action.astype(space.dtype), space.low), space.high)
     return fitted
-
-
-def _told(error: Exception) -> EnvError:
-    """Return in one line what an env has raised, and where."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    text = ' '.join(f'{type(error).__name__}: {error}'.split())
-    return EnvError(f'the env raised {text} ({Path(frame.filename).name}:{frame.lineno})')
 
 
 def _is_real(space: Box) -> bool:

@@ -13,10 +13,10 @@ from sac_ros.errors import UserError
 from sac_ros.spec import spec_from_json
 from sim_training.checkpoint import read_checkpoint
 from sim_training.env import make_env
+from sim_training.env_error import EnvError
 from sim_training.evaluate import EvaluateCommand
 from sim_training.evaluate import main as evaluate
 from sim_training.gymnasium_env import generic_contract
-from sim_training.rollout import EnvError
 from sim_training.train import main as train
 from sim_training.train_command import TrainCommand
 
