@@ -9,11 +9,8 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
-from rclpy.clock import JumpThreshold
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
 from sac_ros.controller import ControlStep, Mode, PolicyController, too_late
@@ -22,6 +19,8 @@ from sac_ros.fault_log import FaultLog
 from sac_ros.loop_topics import LoopTopics
 from sac_ros.measurements import Measurements
 from sac_ros.messages import stamp_of
+from sac_ros.pace_clock import PaceClock
+from sac_ros.parameters import LoopOptions
 from sac_ros.policy import OnnxPolicy
 from sac_ros.realtime import ask_for_priority
 from sac_ros.state import RobotState
@@ -29,21 +28,10 @@ from sac_ros.state_messages import StateMessage
 from sac_ros.timing import TickSchedule, TickStatistics, Watchdog
 
 IDLE_WAIT = 1.0  # [s] for a message while nothing has to be sent
-LONGEST_OVERTAKING = 1.0  # [s] by which a state may be ahead of simulated time
 LONGEST_THOUGHT = 2.0  # [periods]; what was thought before is not acted on
 LONGEST_JOIN = 2.0  # [s] for a thread to end
 SIMULATED_WAIT = 0.001  # [s] between two looks at a clock that somebody else turns
 RECENT_OBSERVATIONS = 500  # by which a new model is compared with the running one
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """What the operator of this robot decides, and the contract leaves open."""
-
-    ramp_time: float = 0.0  # [s] in which the policy gains its full say after a start
-    speed_scale: float = 1.0  # 0 to 1
-    is_shadow: bool = False  # commands go to ~/shadow_command, for people to look at
-    realtime_priority: int = 0  # of the control thread (SCHED_FIFO); 0: as all others
 
 
 class ControlLoop:
@@ -63,8 +51,7 @@ class ControlLoop:
         self.crash: BaseException | None = None  # of the thread: the process must end
         self.recent_observations: deque[np.ndarray] = deque(maxlen=RECENT_OBSERVATIONS)
         self._node = node
-        self._clock = node.get_clock()
-        self._has_simulated_time = bool(node.get_parameter('use_sim_time').value)
+        self._clock = PaceClock(node)
         self._measurements = Measurements(spec)
         self._schedule = TickSchedule(spec.dt)
         self._watchdog = Watchdog(spec.dt)
@@ -77,13 +64,6 @@ class ControlLoop:
         self._start = 0  # counts activations
         self._sent_at = 0.0  # [s], steady: the last command
         self._is_ending = threading.Event()
-        self._has_turned_back = threading.Event()  # simulated time, as when a bag is played again
-        self._turn = self._clock.create_jump_callback(
-            JumpThreshold(
-                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
-            ),
-            post_callback=lambda jump: self._has_turned_back.set(),
-        )
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in ((self._serve, 'control'), (self._watch, 'watchdog'))
@@ -93,11 +73,11 @@ class ControlLoop:
 
     def find_fault(self) -> Fault | None:
         """Return why the robot could not be activated now, or None."""
-        return self.controller.find_fault(self._state(), self._pace_time(self._now()))
+        return self.controller.find_fault(self._state(), self._clock.pace_now())
 
     def ages(self) -> dict[str, float]:
         """Return how old the newest measurement of each source is [s]."""
-        now = self._pace_time(self._now())
+        now = self._clock.pace_now()
         return {source: now - stamp for source, stamp in self._state().stamps.items()}
 
     def intervals(self) -> dict[str, float]:
@@ -113,7 +93,7 @@ class ControlLoop:
     def reset(self) -> Fault | None:
         """Take back a latched fault, unless something else is wrong, which is returned."""
         with self._lock:
-            state, now = self._measurements.state(), self._pace_time(self._now())
+            state, now = self._measurements.state(), self._clock.pace_now()
             return self.controller.reset(state, now)
 
     def forbid(self, fault: Fault) -> None:
@@ -158,15 +138,15 @@ class ControlLoop:
         """Prepare to tick from the state as it is, unless there is a fault, which is returned."""
         with self._lock:
             state = self._measurements.state()
-            return self.controller.activate(state, self._pace_time(self._now()))
+            return self.controller.activate(state, self._clock.pace_now())
 
     def start(self) -> None:
         """Begin to tick: the publishers are active from now on."""
         with self._lock:
-            now = self._pace_time(self._now())
+            now = self._clock.pace_now()
             self.statistics.restart()
             self._schedule.start(now)
-            self._has_turned_back.clear()
+            self._clock.turned_back()  # what was before does not count
             self._watchdog.start(time.monotonic())
             self._start += 1
             self._is_ticking = True
@@ -183,7 +163,7 @@ class ControlLoop:
             commands = self.controller.deactivate() if is_moving else []
         for command in commands:
             time.sleep(max(0.0, self._sent_at + self.spec.dt - time.monotonic()))
-            self._topics.send(command, self._now())
+            self._topics.send(command, self._clock.now())
             self._sent_at = time.monotonic()
 
     def flush(self) -> None:
@@ -199,7 +179,7 @@ class ControlLoop:
         if any(thread.is_alive() for thread in self._threads):
             raise RuntimeError('the control thread hangs in the policy: the process must end')
         self._topics.destroy()
-        self._turn.unregister()
+        self._clock.destroy()
 
     def _serve(self) -> None:
         """Take what arrives, and tick.  This is the control thread."""
@@ -209,10 +189,9 @@ class ControlLoop:
                 for source, message in self._topics.reader.wait(self._patience()):
                     self._receive(source, message)
                 if self._is_ticking:
-                    now = self._now()
-                    pace_time = self._pace_time(now)
-                    if pace_time >= self._schedule.deadline or self._has_turned_back.is_set():
-                        self._has_turned_back.clear()
+                    now = self._clock.now()
+                    pace_time = self._clock.pace_time(now)
+                    if self._clock.turned_back() or pace_time >= self._schedule.deadline:
                         self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
         except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
             self.crash = self.crash or error
@@ -221,20 +200,16 @@ class ControlLoop:
         """Return how long to wait for a state [s]."""
         if not self._is_ticking:
             return IDLE_WAIT
-        if self._has_simulated_time:
+        if self._clock.is_simulated:
             return SIMULATED_WAIT
         return max(0.0, self._schedule.deadline - time.monotonic())
 
     def _receive(self, source: str, message: StateMessage) -> None:
         """Store a message, and tick when it is the state that this period was waiting for."""
         arrival = time.monotonic()
-        now = self._now()
         is_pacing = source == self.spec.sources[0]
-        if self._has_simulated_time and is_pacing:
-            # A state may overtake the clock that it belongs to, by a little.
-            ahead = stamp_of(message) - now
-            now += ahead if 0.0 < ahead < LONGEST_OVERTAKING else 0.0
-        pace_time = self._pace_time(now)
+        now = self._clock.with_state(stamp_of(message)) if is_pacing else self._clock.now()
+        pace_time = self._clock.pace_time(now)
         with self._lock:
             is_new = self._measurements.update(source, message, now, pace_time)
         self.statistics.add_stage('read', time.monotonic() - arrival)
@@ -245,7 +220,7 @@ class ControlLoop:
             measured_at = self._measurements.measured_at(source)
             late = self._schedule.tick_with_state(pace_time)
             sent_at = self._tick(now, pace_time, late)
-            age = self._pace_time(now) - measured_at
+            age = self._clock.pace_time(now) - measured_at
             self.statistics.add_latency(sent_at - arrival, age)
 
     def _tick(self, now: float, pace_time: float, late: float) -> float:
@@ -258,13 +233,13 @@ class ControlLoop:
             if not self._is_ticking or self._start != start:
                 return time.monotonic()  # deactivated in the meantime
             duration = thought_through - began
-            if duration > LONGEST_THOUGHT * self.spec.dt and not self._has_simulated_time:
+            if duration > LONGEST_THOUGHT * self.spec.dt and not self._clock.is_simulated:
                 thought = too_late(duration)
             step = self.controller.decide(thought, pace_time)
             self._topics.send(step.command, now)
             self._sent_at = sent_at = time.monotonic()
             self._watchdog.tick_ended(sent_at)
-            self._schedule.sent(self._pace_time(now))
+            self._schedule.sent(self._clock.pace_time(now))
         self.statistics.add_stage('think', thought_through - began)
         self.statistics.add_stage('send', sent_at - thought_through)
         self.statistics.add_tick(pace_time, late)
@@ -284,7 +259,7 @@ class ControlLoop:
 
     def _look(self) -> float:
         """Replace the tick if it does not end; return the time until the next look [s]."""
-        if self._has_simulated_time:
+        if self._clock.is_simulated:
             return IDLE_WAIT  # it may stand still for as long as it likes
         with self._lock:
             now = time.monotonic()
@@ -293,7 +268,7 @@ class ControlLoop:
             if not self._watchdog.is_needed(now):
                 return self._watchdog.rest(now)
             step = self.controller.overrun(now)
-            stamp = self._now()
+            stamp = self._clock.now()
             self._topics.send(step.command, stamp)
             self._sent_at = now
             self.statistics.missed += 1
@@ -308,7 +283,7 @@ class ControlLoop:
         if step.observation is not None:
             self.recent_observations.append(step.observation)
         is_jump = step.fault is not None and step.fault.code == 'W_CLOCK_JUMP'
-        if is_jump and self._has_simulated_time:
+        if is_jump and self._clock.is_simulated:
             with self._lock:
                 self._measurements.forget()
         logger = self._node.get_logger()
@@ -329,14 +304,3 @@ class ControlLoop:
     def _state(self) -> RobotState:
         with self._lock:
             return self._measurements.state()
-
-    def _now(self) -> float:
-        """Return the time that stamps are given in [s]."""
-        return self._clock.now().nanoseconds * 1e-9
-
-    def _pace_time(self, now: float) -> float:
-        """Return the time that ages and periods are measured in [s].
-
-        Simulated, or a clock that nobody sets: NTP may turn the computer's own.
-        """
-        return now if self._has_simulated_time else time.monotonic()

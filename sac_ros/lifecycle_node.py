@@ -11,14 +11,14 @@ from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from sac_ros.control_loop import ControlLoop, LoopOptions
+from sac_ros.control_loop import ControlLoop
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
 from sac_ros.model_gate import load_tried
 from sac_ros.model_swap import ModelSwap
 from sac_ros.operators import Operators
-from sac_ros.parameters import declare_parameters
+from sac_ros.parameters import declare_parameters, loop_options
 from sac_ros.policy import ModelError
 from sac_ros.preflight import Check, first_obstacle, preflight, report
 from sac_ros.reports import REPORT_PERIOD, Reports, contract_lines
@@ -98,7 +98,7 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(f'not configured: {self._models.refusal}')
             return TransitionCallbackReturn.FAILURE
         self._models.begin(model)
-        self.loop = ControlLoop(self, policy, self._loop_options())
+        self.loop = ControlLoop(self, policy, loop_options(self))
         for line in contract_lines(self, self.loop):
             self.get_logger().info(line)
         self._reports.tell_policy(policy)
@@ -175,14 +175,6 @@ class PolicyNode(LifecycleNode):
 
     def _value(self, parameter: str) -> object:
         return self.get_parameter(parameter).value
-
-    def _loop_options(self) -> LoopOptions:
-        return LoopOptions(
-            ramp_time=self.get_parameter('ramp_time').value,
-            speed_scale=self.get_parameter('speed_scale').value,
-            is_shadow=self.get_parameter('shadow').value,
-            realtime_priority=self.get_parameter('realtime_priority').value,
-        )
 
     def _preflight(self, loop: ControlLoop) -> list[Check]:
         facts = collect_facts(

@@ -16,6 +16,16 @@ class Declared:
     read_only: bool = False
 
 
+@dataclass(frozen=True)
+class LoopOptions:
+    """What the operator of this robot decides, and the contract leaves open."""
+
+    ramp_time: float = 0.0  # [s] in which the policy gains its full say after a start
+    speed_scale: float = 1.0  # 0 to 1
+    is_shadow: bool = False  # commands go to ~/shadow_command, for people to look at
+    realtime_priority: int = 0  # of the control thread (SCHED_FIFO); 0: as all others
+
+
 PARAMETERS: dict[str, Declared] = {
     'model': Declared(
         '',
@@ -71,6 +81,16 @@ def declare_parameters(node: Node) -> None:
     """Declare all of them, each with its description and its range."""
     for name, declared in PARAMETERS.items():
         node.declare_parameter(name, declared.default, _descriptor(declared))
+
+
+def loop_options(node: Node) -> LoopOptions:
+    """Return what the parameters say of the control loop that is about to begin."""
+    return LoopOptions(
+        ramp_time=node.get_parameter('ramp_time').value,
+        speed_scale=node.get_parameter('speed_scale').value,
+        is_shadow=node.get_parameter('shadow').value,
+        realtime_priority=node.get_parameter('realtime_priority').value,
+    )
 
 
 def _descriptor(declared: Declared) -> ParameterDescriptor:

@@ -23,6 +23,7 @@ ROS_FILES = {  # the only files that know rclpy and message types
     'sac_ros/model_swap.py',
     'sac_ros/operators.py',
     'sac_ros/own_thread.py',
+    'sac_ros/pace_clock.py',
     'sac_ros/parameters.py',
     'sac_ros/reports.py',
     'sac_ros/ros_graph.py',

@@ -1,0 +1,61 @@
+"""PaceClock: the time of stamps, and the time that ages and periods of a control loop run in."""
+
+import threading
+import time
+
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+
+LONGEST_OVERTAKING = 1.0  # [s] by which a state may be ahead of simulated time
+
+
+class PaceClock:
+    """The clocks of a node: the one that somebody sets or simulates, and the steady one."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        """Take the node's clock, simulated if its parameter `use_sim_time` says so."""
+        self._clock = node.get_clock()
+        self.is_simulated = bool(node.get_parameter('use_sim_time').value)
+        self._has_turned_back = threading.Event()
+        self._turn = self._clock.create_jump_callback(
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+            ),
+            post_callback=lambda jump: self._has_turned_back.set(),
+        )
+
+    def now(self) -> float:
+        """Return the time that stamps are given in [s]."""
+        return self._clock.now().nanoseconds * 1e-9
+
+    def pace_time(self, now: float) -> float:
+        """Return the time that ages and periods are measured in [s], when stamps are given `now`.
+
+        Simulated, or a clock that nobody sets: NTP may turn the computer's own.
+        """
+        return now if self.is_simulated else time.monotonic()
+
+    def pace_now(self) -> float:
+        """Return the time that ages and periods are measured in, as it is now [s]."""
+        return self.pace_time(self.now())
+
+    def with_state(self, stamp: float) -> float:
+        """Return the time when the state stamped `stamp` has come [s]."""
+        now = self.now()
+        if not self.is_simulated:
+            return now
+        # A state may overtake the clock that it belongs to, by a little.
+        ahead = stamp - now
+        return now + ahead if 0.0 < ahead < LONGEST_OVERTAKING else now
+
+    def turned_back(self) -> bool:
+        """Return once whether simulated time was turned back, as when a bag is played again."""
+        if not self._has_turned_back.is_set():
+            return False
+        self._has_turned_back.clear()
+        return True
+
+    def destroy(self) -> None:
+        """Listen to the clock no longer."""
+        self._turn.unregister()
