@@ -10,7 +10,7 @@ from sac_ros.errors import UserError
 
 # What is stored of a step.
 COLUMNS = ('observation', 'unit_action', 'reward', 'next_observation', 'terminated')
-Step = tuple[np.ndarray, np.ndarray, float, np.ndarray, bool]
+Transition = tuple[np.ndarray, np.ndarray, float, np.ndarray, bool]
 
 
 class Batch(NamedTuple):
@@ -35,15 +35,17 @@ class ReplayBuffer:
         action_size: int,
         gamma: float,
         n_step: int = 1,
+        stride: int = 1,
     ) -> None:
         """Reserve the arrays; memory is taken only as rows are first written (np.zeros).
 
-        Up to `n_step` steps of an episode are drawn as one transition, discounted by `gamma`.
+        Up to `n_step` steps of an episode are drawn as one transition, discounted by `gamma`; the
+        step after one of the same env is `stride` rows behind it: the number of envs in turn.
         """
         self.capacity = capacity
         self.gamma = gamma
         self.n_step = n_step
-        self.stride = 1  # from a step to the next one of the same env: the number of envs in turn
+        self.stride = stride
         self.size = 0
         self.cursor = 0  # the row that the next transition is written to
         self.arrays: dict[str, np.ndarray] = {

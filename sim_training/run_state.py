@@ -35,15 +35,15 @@ from sim_training.checkpoint import (
 )
 from sim_training.exploration import Exploration
 from sim_training.gymnasium_env import generic_contract
-from sim_training.replay_buffer import ReplayBuffer, Step
+from sim_training.replay_buffer import ReplayBuffer, Transition
 from sim_training.return_scale import ReturnScale
 from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
-from sim_training.sac import SAC, Losses
+from sim_training.sac import SAC
 from sim_training.sac_state import restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, merge_resumed
 
-REPLAY = 'replay'  # its arrays are named replay.<field of Batch>
+REPLAY = 'replay'  # its arrays are named replay.<one of COLUMNS>
 UNDER_WAY = 'under_way'
 RETURNS = 'returns'
 
@@ -69,14 +69,14 @@ class Run:
     # The unit actions that several envs are carrying out meanwhile, shape (envs, action_size).
     under_way: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)  # for the user, of the resume
-    losses: Losses | None = None  # of the last update in this process
     saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
 
-    def remember(self, env: int, step: Step, is_over: bool) -> None:
+    def remember(self, env: int, transition: Transition, is_over: bool) -> None:
         """Store a step of an env, as ReplayBuffer.add takes it.  Raises UserError."""
-        self.replay.add(*step)
-        self.returns.add(env, step[2], is_over)
+        self.replay.add(*transition)
+        _, _, reward, _, _ = transition
+        self.returns.add(env, reward, is_over)
 
     @property
     def folder(self) -> Path:
@@ -161,7 +161,7 @@ def steps_of_episode(run: Run, env: int) -> dict[str, Tensor] | None:
 
 def check_learning(run: Run) -> None:
     """Raise UserError if learning has diverged: a loss or a weight is not finite any more."""
-    for name, value in (run.losses._asdict() if run.losses else {}).items():
+    for name, value in run.agent.losses._asdict().items():
         if not np.isfinite(float(value)):
             raise UserError(f'training diverged: {name} is {float(value)}')
     for name, array in sac_arrays(run.agent).items():
@@ -181,17 +181,18 @@ def _check_no_run(folder: Path) -> None:
 
 
 def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
-    size, actions = observation_size(env), action_space(env)
+    sac, size, actions = command.sac, observation_size(env), action_space(env)
+    sizes = size, len(actions.low)
     run = Run(
         command,
         _contract(command.task, env),
         size,
         actions,
-        SAC(command.sac, size, actions.low, actions.high, command.seed),
-        _make_replay(command, command.sac.replay_capacity, size, len(actions.low)),
+        SAC(sac, size, actions.low, actions.high, command.seed),
+        ReplayBuffer(sac.replay_capacity, *sizes, sac.gamma, sac.n_step, _stride(command)),
         np.random.default_rng(command.seed),
-        ReturnScale(command.sac.gamma, command.sac.value_bound, command.envs),
-        Exploration(command.sac.exploration, command.seed),
+        ReturnScale(sac.gamma, sac.value_bound, command.envs),
+        Exploration(sac.exploration, command.seed),
     )
     if command.prior is not None:
         run.prior = _read_prior(run, command.prior)
@@ -206,16 +207,15 @@ def _read_prior(run: Run, folder: Path) -> ReplayBuffer:
     if count == 0:
         raise UserError(f'--prior {folder / CURRENT} holds no steps; needed: a run that has begun')
     sizes = run.observation_size, len(run.actions.low)
-    prior = _make_replay(run.command, count, *sizes)
-    prior.stride = facts.command.envs if facts.command.ray is None else 1
+    gamma, n_step = run.replay.gamma, run.replay.n_step
+    prior = ReplayBuffer(count, *sizes, gamma, n_step, _stride(facts.command))
     prior.restore({name: arrays[f'{REPLAY}.{name}'] for name in prior.arrays}, cursor=0)
     return prior
 
 
-def _make_replay(command: TrainCommand, capacity: int, size: int, actions: int) -> ReplayBuffer:
-    replay = ReplayBuffer(capacity, size, actions, command.sac.gamma, command.sac.n_step)
-    replay.stride = command.envs if command.ray is None else 1  # a collector sends its own steps
-    return replay
+def _stride(command: TrainCommand) -> int:
+    """Return how many rows lie from a step of an env to its next one; see ReplayBuffer."""
+    return command.envs if command.ray is None else 1  # a collector sends its own steps in a row
 
 
 def _contract(name: str, env: gymnasium.Env) -> TaskSpec:

@@ -160,7 +160,7 @@ def _learn(run: Run, before: int) -> None:
     if sac.normalise_reward:
         run.agent.reward_scale.fill_(run.returns.scale)
     progress = min(1.0, step / run.steps)
-    run.losses = run.agent.update(_batches(run, updates), progress)
+    run.agent.update(_batches(run, updates), progress)
 
 
 def _batches(run: Run, updates: int) -> Batch:
@@ -203,8 +203,8 @@ def _row(run: Run) -> dict[str, float]:
     if run.counters.episode_returns:
         row['episode/return'] = float(np.mean(run.counters.episode_returns))
         run.counters.episode_returns.clear()
-    if run.losses is not None:
-        critic, actor, temperature, alpha, entropy, value = map(float, run.losses)
+    if run.agent.updates > 0:
+        critic, actor, temperature, alpha, entropy, value = map(float, run.agent.losses)
         row |= {'loss/critic': critic, 'loss/actor': actor, 'loss/temperature': temperature}
         row |= {'alpha': alpha, 'entropy': entropy, 'value': value}
     return row
