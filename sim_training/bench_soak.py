@@ -51,6 +51,9 @@ def main(command: BenchCommand) -> dict[str, object]:
         words = [str(1.0 / RATE)]
         sleeper = MeasuredProcess('sim_training.bench_sleeper', words, environment)
         processes.append(stack.enter_context(sleeper))
+        Watch(stop_is_asked, (sleeper,)).wait_for(
+            lambda: sleeper.last_line().isdigit(), 'has not begun to sleep'
+        )
         if command.hog:
             hog = MeasuredProcess('sim_training.bench_hog', [], environment)
             processes.append(stack.enter_context(hog))
@@ -105,7 +108,7 @@ def _sample(
         resident_kib=policy.resident_size(),
         ticks=record.counted('ticks'),
         missed_by_node=record.counted('missed'),
-        late_sleeper=int(sleeper.last_line() if sleeper.last_line().isdigit() else 0),
+        late_sleeper=int(sleeper.last_line()),
         commands=record.commands.commands,
         missed=record.commands.missed,
         violations=record.commands.violations,
