@@ -55,8 +55,9 @@ class TrainCommand:
     """Processor threads; only with 1 does a seed give the same run twice, bit for bit."""
 
     compile: bool | None = None
-    """Compile the update with torch: about 1.4 times as fast after half a minute, with a C++
-    compiler; by default where 50,000 updates or more are ahead and a compiler is there."""
+    """Compile the update with torch: about 1.4 times as fast after half a minute, or two for the
+    larger presets, with a C++ compiler; by default where 50,000 updates or more are ahead and a
+    compiler is there."""
 
     prior: Path | None = None
     """Folder of another run of the same env, whose replay is learned from as well."""
