@@ -7,7 +7,6 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Annotated, get_type_hints
 
 from sac_ros.errors import UserError, nearest
@@ -72,9 +71,7 @@ def _shown(options: type, words: Sequence[str]) -> type:
         fields.append((first.name, word, dataclasses.field()))
     if hasattr(options, 'defaults'):
         for name, value in options.defaults(words).items():
-            # Bound now: the loop goes on before it is called.
-            factory = partial(dataclasses.replace, value)
-            fields.append((name, hints[name], dataclasses.field(default_factory=factory)))
+            fields.append((name, hints[name], dataclasses.field(default=value)))
     if not fields:
         return options
     return dataclasses.make_dataclass(options.__name__, fields, bases=(options,), frozen=True)

@@ -72,10 +72,11 @@ def pink_noise(seed: int, episode: int, block: int, size: int) -> np.ndarray:
     amplitude[1:] = frequencies[1:] ** -0.5
     shape = (len(frequencies), size)
     spectrum = generator.standard_normal(shape) + 1j * generator.standard_normal(shape)
-    # Parseval: the variance over the block, in the mean over all draws; the last one is real.
-    power = 2.0 * (amplitude**2 * 2.0)
-    power[-1] = amplitude[-1] ** 2
+    # Parseval: what each frequency adds to the mean square.  All but the last stand for two, with
+    # a real and an imaginary part each.
     spectrum[-1] = spectrum[-1].real
+    power = 4.0 * amplitude**2
+    power[-1] = amplitude[-1] ** 2
     noise = np.fft.irfft(amplitude[:, None] * spectrum, n=BLOCK, axis=0)
     return (noise * BLOCK / np.sqrt(power.sum())).astype(np.float32)
 
