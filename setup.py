@@ -55,6 +55,7 @@ EXTRAS = {
     'dev': [
         'pytest>=8',
         'pytest-timeout>=2.3',
+        'pytest-xdist>=3.6',
         'pytest-cov>=5',
         'coverage>=7.10',  # measures child processes with `patch = subprocess`
         'hypothesis>=6.100',
