@@ -1,15 +1,12 @@
 """The files of a training run that hold numbers: its whole state, and its best actor.  No pickle.
 
-One safetensors file each: arrays by name, and in its metadata JSON of the facts and the sha256 of
-all that.  A checkpoint replaces the one before in one step, which stays beside it as the previous
-generation: it is what counts when a disk has changed a bit of the newest one.
+Each is written by array_file.py.  A checkpoint replaces the one before in one step, which stays
+beside it as the previous generation: it is what counts when a disk has changed a bit of the newest
+one.
 """
 
-import hashlib
-import json
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,12 +14,11 @@ from typing import Literal
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
+from sim_training.array_file import FACTS_KEY, Arrays, read_arrays, to_bytes
 from sim_training.networks import Actor, actor_norm
 from sim_training.sac_state import ACTOR
 from sim_training.train_command import TrainCommand
@@ -31,13 +27,9 @@ CURRENT = 'checkpoint.safetensors'
 PREVIOUS = 'checkpoint.previous.safetensors'
 NEXT = 'checkpoint.next.safetensors'  # on the way to become the current one
 BEST = 'best.safetensors'
-FACTS_KEY = 'sac_ros.checkpoint'
-SHA256_KEY = 'sac_ros.sha256'  # JSON: of the facts, by FACTS_KEY, and of each array, by its name
 
 # They only bound what the guard believes: the weights know nothing of them.
 FREE_KEYS = ('limits',)
-
-Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass
@@ -174,54 +166,17 @@ def _rename(old: Path, new: Path) -> None:
 
 
 def _to_bytes(arrays: Arrays, facts: Facts) -> bytes:
-    text = TypeAdapter(Facts).dump_json(facts).decode()
-    whole = {name: np.asarray(array, order='C') for name, array in arrays.items()}
-    return save(whole, {FACTS_KEY: text, SHA256_KEY: json.dumps(_digests(whole, text))})
-
-
-def _digests(arrays: Arrays, facts: str) -> dict[str, str]:
-    """Return the sha256 of the facts, and of each array with its type and shape."""
-    digests = {FACTS_KEY: hashlib.sha256(facts.encode()).hexdigest()}
-    for name, array in arrays.items():
-        digest = hashlib.sha256(f'{array.dtype.str} {array.shape}'.encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-        digests[name] = digest.hexdigest()
-    return digests
+    return to_bytes(arrays, TypeAdapter(Facts).dump_json(facts).decode())
 
 
 def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
     """Return the arrays whose names begin with `prefix`, and the facts."""
-    if not path.is_file():
-        raise UserError(f'{path} is missing')
+    arrays, text = read_arrays(path, prefix)
     try:
-        with safe_open(path, framework='numpy') as file:
-            metadata = file.metadata() or {}
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            arrays = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f'{path} is cut or damaged: {error}') from error
-    if FACTS_KEY not in metadata:
-        raise UserError(f"{path} is no checkpoint of ours: it has no '{FACTS_KEY}'")
-    if SHA256_KEY not in metadata:
-        raise UserError(f"{path} is of an older version, without '{SHA256_KEY}': train again")
-    _check_digests(path, _digests(arrays, metadata[FACTS_KEY]), metadata[SHA256_KEY], prefix)
-    try:
-        return arrays, TypeAdapter(Facts).validate_json(metadata[FACTS_KEY])
+        return arrays, TypeAdapter(Facts).validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = '.'.join(map(str, first['loc']))
         raise UserError(
             f'{path}: {FACTS_KEY} is not understood: {where}: {first["msg"]}'
         ) from error
-
-
-def _check_digests(path: Path, found: dict[str, str], text: str, prefix: str) -> None:
-    """Raise UserError unless facts and arrays are those that were written, and all of them."""
-    try:
-        stored = TypeAdapter(dict[str, str]).validate_json(text)
-    except ValidationError as error:
-        raise UserError(f'{path} is damaged: {SHA256_KEY} cannot be read') from error
-    needed = {n: d for n, d in stored.items() if n == FACTS_KEY or n.startswith(prefix)}
-    for name in sorted(needed.keys() | found.keys()):
-        if needed.get(name) != found.get(name):
-            raise UserError(f"{path} is damaged: '{name}' is not what was written (sha256)")

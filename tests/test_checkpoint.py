@@ -14,12 +14,11 @@ from tiny_checkpoints import CONFIG, make_contract, make_facts
 
 from sac_ros.errors import UserError
 from sac_ros.spec import differing_keys
+from sim_training.array_file import FACTS_KEY, SHA256_KEY
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
-    FACTS_KEY,
     PREVIOUS,
-    SHA256_KEY,
     check_contract,
     go_back,
     has_checkpoint,

@@ -15,9 +15,9 @@ from tiny_checkpoints import make_facts, write_and_die, write_and_report, write_
 from tiny_runs import FORKS, differences, make_command, resume, run
 
 from sac_ros.errors import UserError
+from sim_training.array_file import FACTS_KEY
 from sim_training.checkpoint import (
     CURRENT,
-    FACTS_KEY,
     PREVIOUS,
     read_actor,
     read_checkpoint,
