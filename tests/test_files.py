@@ -1,7 +1,6 @@
 """files.py: a file is written whole or not at all, whatever happens meanwhile."""
 
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from full_disks import full_disk
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable, write_atomic
@@ -95,13 +95,8 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / 'model.onnx'
     write_atomic(path, b'old')
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # stands in for a full disk
-    try:
-        with pytest.raises(UserError) as caught:
-            write_atomic(path, b'new' * 10_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(1000), pytest.raises(UserError) as caught:
+        write_atomic(path, b'new' * 10_000)
 
     assert str(caught.value) == f'cannot write {path}: File too large'
     assert path.read_bytes() == b'old'
