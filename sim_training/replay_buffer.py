@@ -1,5 +1,6 @@
 """Past transitions in a ring of preallocated float32 arrays.  No learning, no files."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -121,3 +122,18 @@ class ReplayBuffer:
     def _rows(self, rows: Tensor) -> list[Tensor]:
         """Return the rows of every array."""
         return [torch.index_select(tensor, 0, rows) for tensor in self._tensors]
+
+
+def sample_shares(
+    parts: Sequence[tuple[ReplayBuffer, int]], generator: np.random.Generator, batches: int
+) -> Batch:
+    """Draw batches of which each has so many rows of each part; one behind the other."""
+    drawn = [part.sample(generator, batches * count) for part, count in parts if count]
+    if len(drawn) == 1:
+        return drawn[0]
+    return Batch(
+        *(
+            torch.cat([field.unflatten(0, (batches, -1)) for field in fields], dim=1).flatten(0, 1)
+            for fields in zip(*drawn, strict=True)
+        )
+    )

@@ -22,21 +22,22 @@ Values are of the rewards as they are scaled for learning (normalise_reward).
 import copy
 import math
 from collections.abc import Callable
-from shutil import which
 from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch._dynamo
 from torch import Tensor
 
-from sac_ros.errors import UserError
 from sim_training.adam import Adam
+from sim_training.compiler import prepare_compiler
 from sim_training.draws import Draws, draw
 from sim_training.networks import Actor, Critic, make_networks
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
 from sim_training.value_heads import make_head
+
+# (observations, unit actions) -> unit actions; see rate_limit.py
+CarriedOut = Callable[[Tensor, Tensor], Tensor]
 
 # An observation that hardly moved during the random steps is magnified by 100 at most.
 SMALLEST_DEVIATION = 0.01  # SI
@@ -63,11 +64,16 @@ class SAC:
         action_lower: np.ndarray,
         action_upper: np.ndarray,
         seed: int,
+        carried_out: CarriedOut | None = None,
     ) -> None:
-        """Draw the weights from `seed`; bounds are finite, in the action's units."""
+        """Draw the weights from `seed`; bounds are finite, in the action's units.
+
+        `carried_out` says what becomes of an action before the critics see it; by default nothing.
+        """
         self.config = config
         self.seed = seed
         self.head = make_head(config)
+        self._carried_out = carried_out or (lambda observation, unit_action: unit_action)
         self._sizes = observation_size, action_lower, action_upper
         self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
         self.target_critic = _follower(self.critic if config.target == 'critics' else None)
@@ -132,16 +138,16 @@ class SAC:
 
         Raises UserError where torch cannot.
         """
-        reason = why_not_compiled()
-        if reason is not None:
-            raise UserError(f'the update cannot be compiled: {reason}')
-        torch._dynamo.config.trace_autograd_ops = True
+        prepare_compiler()
         self._update_once = torch.compile(self._update, fullgraph=True, dynamic=False)
 
-    def update(self, batches: Batch, progress: float = 0.0) -> Losses:
+    def update(
+        self, batches: Batch, progress: float = 0.0, *, is_critics_only: bool = False
+    ) -> Losses:
         """Do one update with each `batch_size` rows; return the numbers of the last one.
 
-        `progress` is how much of the run is over, 0 to 1.
+        `progress` is how much of the run is over, 0 to 1.  Actor and temperature stay as they are
+        when only the critics are to learn.
         """
         config = self.config
         last = config.learning_rate
@@ -152,7 +158,7 @@ class SAC:
             rows = slice(start, start + config.batch_size)
             batch = Batch(*(field[rows] for field in batches))
             self.updates += 1
-            moves_actor = self.updates % config.policy_delay == 0
+            moves_actor = not is_critics_only and self.updates % config.policy_delay == 0
             self.losses = self._update_once(batch, self.draws(), rate, self.losses, moves_actor)
             if config.reset_every and self.updates % config.reset_every == 0:
                 self._reset()
@@ -202,6 +208,7 @@ class SAC:
             next_action, log_pi = self.actor.draw(batch.next_observation, draws.next_noise)
             # Equation 4: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
             bonus = -self.alpha * log_pi * float(config.backup_entropy)
+            next_action = self._carried_out(batch.next_observation, next_action)
         present = batch.observation, batch.unit_action
         following = batch.next_observation, next_action
         if self.target_value is not None:
@@ -231,13 +238,15 @@ class SAC:
         """Return J_V of Haarnoja et al. 2018a, equation 5."""
         with torch.no_grad():
             unit_action, log_pi = self.actor.draw(batch.observation, draws.noise)
+            unit_action = self._carried_out(batch.observation, unit_action)
             q = self.head.value(self.critic(batch.observation, unit_action)).amin(dim=0)
         value = network(batch.observation, batch.unit_action[:, :0])[0, :, 0]
         return 0.5 * (value - (q - self.alpha * log_pi)).square().mean()
 
     def _update_actor(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
         unit_action, log_pi = self.actor.draw(batch.observation, draws.noise, True)
-        z = self.critic(batch.observation, unit_action, False, draws.keep[2])
+        carried_out = self._carried_out(batch.observation, unit_action)
+        z = self.critic(batch.observation, carried_out, False, draws.keep[2])
         q = self.head.value(z)
         q = q.amin(dim=0) if self.config.actor_value == 'min' else q.mean(dim=0)
         # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - Q(s, a')]
@@ -279,15 +288,6 @@ class SAC:
         self.log_alpha.fill_(math.log(self.config.initial_alpha))
         for adam in (self.actor_adam, self.critic_adam, self.alpha_adam):
             adam.forget()
-
-
-def why_not_compiled() -> str | None:
-    """Return what is missing for `SAC.compile`, or None."""
-    if not hasattr(torch._dynamo.config, 'trace_autograd_ops'):
-        return f'torch {torch.__version__} is too old, 2.13 is needed'
-    if not any(map(which, ('c++', 'g++', 'clang++'))):
-        return 'no C++ compiler was found'
-    return None
 
 
 def _learned(network: Actor | Critic) -> list[Tensor]:

@@ -17,14 +17,14 @@ import torch
 from sac_ros.errors import UserError
 from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
+from sim_training.compiler import why_not_compiled
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog
-from sim_training.replay_buffer import Batch
+from sim_training.replay_buffer import Batch, sample_shares
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
 from sim_training.run_state import Run, check_learning, new_run, resume_run, save_best, save_run
-from sim_training.sac import why_not_compiled
 from sim_training.stop_signals import StopSignals
 from sim_training.tasks import training_steps
 from sim_training.train_command import COMPILED_FROM, TrainCommand
@@ -170,13 +170,7 @@ def _batches(run: Run, updates: int) -> Batch:
         return run.replay.sample(run.generator, updates * size)
     share = round(run.command.sac.prior_fraction * size)
     parts = (run.prior, share), (run.replay, size - share)
-    drawn = [part.sample(run.generator, updates * count) for part, count in parts if count]
-    return Batch(
-        *(
-            torch.cat([field.unflatten(0, (updates, -1)) for field in fields], dim=1).flatten(0, 1)
-            for fields in zip(*drawn, strict=True)
-        )
-    )
+    return sample_shares(parts, run.generator, updates)
 
 
 def _evaluate(
