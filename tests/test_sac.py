@@ -113,26 +113,6 @@ def test_temperature_rises_when_entropy_is_too_low_and_falls_when_too_high(
     assert sign * (agent.alpha.item() - before) > 0.0
 
 
-def test_a_bandit_ends_at_its_optimum_with_the_entropy_that_was_asked_for():
-    # One state, r = -8 (u - 0.5)^2 in each of two unit actions; every step terminates, so Q = r.
-    agent = make_agent(
-        learning_rate=3e-3, batch_size=128, learning_starts=128, hidden_sizes=(64, 64),
-        initial_alpha=0.2,
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(0)
-    state = torch.ones(128, 3)
-    for _ in range(700):
-        unit_action = torch.rand(128, 2, generator=generator) * 2.0 - 1.0
-        reward = -8.0 * (unit_action - 0.5).square().sum(dim=1)
-        losses = agent.update(Batch(state, unit_action, reward, state, torch.zeros(128)))
-    # A unit action of 0.5 within (-1, 3) is 1 + 2 * 0.5 = 2.
-    np.testing.assert_allclose(agent.exploit(np.ones(3, np.float32)), 2.0, atol=0.2)
-    assert losses.entropy.item() == pytest.approx(-2.0, abs=0.7)  # by default -|A|
-    # A Gaussian of entropy -1 has sigma^2 = e^-2 / (2 pi e) = 0.0079; exp(-8 (u - 0.5)^2 / alpha)
-    # has sigma^2 = alpha / 16, which makes alpha 0.127 (the policy is no exact Gaussian).
-    assert 0.06 < losses.alpha.item() < 0.19
-
-
 def test_one_call_with_many_batches_is_as_many_calls():
     together, apart = make_agent(), make_agent()
     batches = make_batch(96)
