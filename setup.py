@@ -79,7 +79,7 @@ setup(
     maintainer_email='maintainers@sac-ros.example',
     python_requires='>=3.10',
     packages=find_packages(include=['sac_ros', 'sac_ros.*', 'sim_training', 'sim_training.*']),
-    package_data={'sim_training.tasks': ['*.yaml']},
+    package_data={'sim_training.tasks': ['*.yaml', '*.urdf', '*.json']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/sac_ros']),
         ('share/sac_ros', ['package.xml']),
@@ -94,6 +94,7 @@ setup(
             'sac-ros = sim_training.cli:main',
             'policy_node = sac_ros.policy_node:main',
             'sim_node = sim_training.sim_node:main',
+            'learner_node = sim_training.learner_node:main',
             'show = sac_ros.show:run',
         ],
     },

@@ -5,6 +5,7 @@ ros2 launch sac_ros sim.launch.py task:=reach model:=/path/to/reach.onnx
 """
 
 from pathlib import Path
+from typing import List  # noqa: UP035 (launch does not know list[str])
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -24,10 +25,27 @@ ARGUMENTS = {  # name -> (default, description)
     'use_sim_time': ('false', 'Let the simulation publish /clock, and live by it.'),
     'real_time_factor': ('1.0', 'Simulated seconds in one second; needs use_sim_time if not 1.'),
     'seed': ('0', 'Seed of the first episode.'),
+    'physics.payload': ('0.0', 'Mass [kg] at the tool link.'),
+    'physics.friction': ('0.0', 'Dry friction in each joint [N m] or [N].'),
+    'physics.motor': (
+        "['']",
+        "Shares of their commands that motors answer, such as ['panda_joint4=0.6'].",
+    ),
+    'physics.delay': ('0.0', 'More time [s] from command to motor, in whole control periods.'),
+    'physics.urdf': ('', 'URDF in place of that of the task.'),
     'autostart': ('true', 'Let the policy begin as soon as the simulated robot is there.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
-SIM_PARAMETERS = {'task': str, 'seed': int, 'real_time_factor': float}
+SIM_PARAMETERS = {
+    'task': str,
+    'seed': int,
+    'real_time_factor': float,
+    'physics.payload': float,
+    'physics.friction': float,
+    'physics.motor': List[str],  # noqa: UP006 (as above)
+    'physics.delay': float,
+    'physics.urdf': str,
+}
 
 
 def generate_launch_description() -> LaunchDescription:

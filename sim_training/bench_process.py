@@ -29,11 +29,6 @@ class MeasuredProcess(ChildProcess):
     def __enter__(self) -> 'MeasuredProcess':
         return self
 
-    @property
-    def name(self) -> str:
-        """Return the module's own name."""
-        return self._name
-
     def cpu_time(self) -> float:
         """Return the time that all its threads have computed [s], in steps of a clock tick."""
         fields = self._read('stat').rpartition(')')[2].split()

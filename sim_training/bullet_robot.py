@@ -1,5 +1,6 @@
 """BulletRobot: a URDF in PyBullet, driven like a robot.  The only file that imports pybullet."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import numpy as np
 
 from sac_ros.errors import UserError, nearest
 from sac_ros.spec import TaskSpec
+from sim_training.named_numbers import named_words
+from sim_training.physics import NOMINAL, Physics
 from sim_training.silence import silence
+from sim_training.tasks import FOLDER
 from sim_training.tasks.task import Camera
 
 with silence():  # it greets when it is imported
@@ -33,14 +37,27 @@ class BulletRobot:
     tool, however many joints there are: each call is a round trip to the physics server.
     """
 
-    def __init__(self, urdf: str, spec: TaskSpec, substeps: int, tool_link: str | None) -> None:
-        """Load `urdf` and prepare the joints of `spec`; `substeps` physics steps in a period."""
+    def __init__(
+        self,
+        urdf: str,
+        spec: TaskSpec,
+        substeps: int,
+        tool_link: str | None,
+        physics: Physics = NOMINAL,
+    ) -> None:
+        """Load `urdf` and prepare the joints of `spec`; `substeps` physics steps in a period.
+
+        `physics` makes it another robot than the task describes.
+        """
+        urdf = physics.urdf or urdf
         self._interface = spec.action.interface
         if self._interface not in _CONTROL_MODES:
             allowed = ', '.join(_CONTROL_MODES)
             raise UserError(
                 f"interface '{self._interface}' has no motors in PyBullet; {allowed} have"
             )
+        driven = spec.joints if spec.action.joints is None else spec.action.joints
+        self._shares = _motor_shares(physics, self._interface, driven)
         with silence():  # and when it connects
             self._client = BulletClient(pybullet.DIRECT)
         self._body = self._load(urdf)
@@ -54,7 +71,6 @@ class BulletRobot:
         ]
         numbers = {row[1].decode(): row[0] for row in info if row[2] != pybullet.JOINT_FIXED}
         self._joints = [_find(name, numbers, urdf) for name in spec.joints]
-        driven = spec.joints if spec.action.joints is None else spec.action.joints
         self._driven = [_find(name, numbers, urdf) for name in driven]
         links = {row[12].decode(): row[0] for row in info}
         self._tool = None if tool_link is None else _find(tool_link, links, urdf)
@@ -62,10 +78,16 @@ class BulletRobot:
         self.joint_upper = np.array([info[i][9] for i in self._joints])
         # The URDF's effort limits bound the motors; for effort the command itself is the force.
         # PyBullet grants a motor its force for a whole period in each substep: hence the share.
-        max_effort = [info[i][10] / substeps for i in self._driven]
-        motor = {'forces': max_effort} if self._interface != 'effort' else {}
+        max_effort = [info[i][10] for i in self._driven]
+        if self._interface == 'effort':
+            motor = {}
+        else:
+            left = _left_by_friction(physics.friction, dict(zip(driven, max_effort, strict=True)))
+            motor = {'forces': [effort / substeps for effort in left]}
         self._others = [number for number in numbers.values() if number not in self._joints]
-        self._release_motors()
+        self._release_motors(physics.friction / substeps)
+        if physics.payload > 0.0:
+            self._add_mass(info[-1][0] if self._tool is None else self._tool, physics.payload)
         self._goal_marker: int | None = None
         # What every period calls, looked up once: the client looks a name up at each use.
         self._set_motors = partial(
@@ -97,7 +119,7 @@ class BulletRobot:
 
     def apply(self, command: np.ndarray) -> None:
         """Drive the motors by `command` [the interface's unit], shape (action_size,)."""
-        self._set_motors(**{self._target: command.tolist()})
+        self._set_motors(**{self._target: (self._shares * command).tolist()})
 
     def advance(self) -> None:
         """Let one control period pass."""
@@ -147,19 +169,34 @@ class BulletRobot:
 
     def _load(self, urdf: str) -> int:
         self._client.setAdditionalSearchPath(pybullet_data.getDataPath())
-        if not (Path(urdf).is_file() or (Path(pybullet_data.getDataPath()) / urdf).is_file()):
-            raise UserError(f'URDF {urdf} is neither a file nor part of pybullet_data')
+        folders = (Path(), FOLDER, Path(pybullet_data.getDataPath()))
+        path = next((folder / urdf for folder in folders if (folder / urdf).is_file()), None)
+        if path is None:
+            raise UserError(
+                f'URDF {urdf} is neither a file nor part of sim_training/tasks or pybullet_data'
+            )
         try:
-            body: int = self._client.loadURDF(urdf, useFixedBase=True)
+            body: int = self._client.loadURDF(str(path), useFixedBase=True)
         except pybullet.error as error:
             raise UserError(f'URDF {urdf} cannot be loaded ({error})') from error
         return body
 
-    def _release_motors(self) -> None:
-        """Let the contract's joints swing freely; the others keep PyBullet's braking motors."""
-        forces = [0.0] * len(self._joints)
+    def _release_motors(self, friction: float) -> None:
+        """Let the contract's joints swing, freely or against `friction` [N m] or [N].
+
+        A motor that wants to stand still and is no stronger than that is dry friction.  The other
+        joints keep PyBullet's braking motors.
+        """
+        forces = [friction] * len(self._joints)
         self._client.setJointMotorControlArray(
             self._body, self._joints, pybullet.VELOCITY_CONTROL, forces=forces
+        )
+
+    def _add_mass(self, link: int, mass: float) -> None:
+        """Add a point of `mass` [kg] at a link's centre of mass, where it changes no inertia."""
+        before = self._client.getDynamicsInfo(self._body, link)
+        self._client.changeDynamics(
+            self._body, link, mass=before[0] + mass, localInertiaDiagonal=before[2]
         )
 
     def _show_goal(self, goal: np.ndarray) -> None:
@@ -172,6 +209,28 @@ class BulletRobot:
         self._client.resetBasePositionAndOrientation(
             self._goal_marker, goal.tolist(), (0.0, 0.0, 0.0, 1.0)
         )
+
+
+def _motor_shares(physics: Physics, interface: str, driven: Sequence[str]) -> np.ndarray:
+    """Return the share of each command that its motor answers, shape (action_size,)."""
+    if physics.motor and interface == 'position':
+        shares = ', '.join(named_words(physics.motor))
+        raise UserError(
+            f'physics.motor is {shares}, but a share of a position would be another place; the '
+            'interfaces velocity and effort can have one'
+        )
+    return physics.motor_shares(driven)
+
+
+def _left_by_friction(friction: float, max_effort: Mapping[str, float]) -> list[float]:
+    """Return what friction leaves of the motors' efforts [N m] or [N]: it is felt at the limit."""
+    for joint, effort in max_effort.items():
+        if friction > 0.0 and friction >= effort:
+            raise UserError(
+                f'physics.friction is {friction:g}, which the motor of {joint} cannot overcome; '
+                f'less than its {effort:g} [N m or N] is needed'
+            )
+    return [effort - friction for effort in max_effort.values()]
 
 
 def _find(name: str, numbers: dict[str, int], urdf: str) -> int:

@@ -22,7 +22,7 @@ class ChildProcess:
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str]
     ) -> None:
         """Start `python -m module arguments`."""
-        self._name = module.rpartition('.')[2]
+        self.name = module.rpartition('.')[2]
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *arguments],
@@ -53,7 +53,7 @@ class ChildProcess:
         status = self._process.poll()
         if status is not None:
             raise UserError(
-                f'{self._name} ended with status {status}; it last said: {self.last_line()}'
+                f'{self.name} ended with status {status}; it last said: {self.last_line()}'
             )
 
     def last_line(self) -> str:

@@ -7,9 +7,13 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 from sac_ros.errors import UserError, nearest
+from sim_training.named_numbers import named_words, numbers_by_name
+
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry
 
 
 class UsageError(UserError):
@@ -27,7 +31,11 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
     try:
         with contextlib.redirect_stderr(complaint), _wide_terminal(), _captured_stdout():
             command, surplus = tyro.cli(
-                _shown(options, words), prog=prog, args=words, return_unknown_args=True
+                _shown(options, words),
+                prog=prog,
+                args=words,
+                return_unknown_args=True,
+                registry=_named_numbers(),
             )
     except SystemExit:
         raise UsageError(_condense(complaint.getvalue()) + see) from None
@@ -46,6 +54,7 @@ def help_text(options: type, prog: str, words: Sequence[str] = ()) -> str:
             prog=prog,
             description=inspect.getdoc(options),
             args=['--help'],
+            registry=_named_numbers(),
         )
     captured.seek(0)
     # An option that may be left out need not say so twice.
@@ -75,6 +84,31 @@ def _shown(options: type, words: Sequence[str]) -> type:
     if not fields:
         return options
     return dataclasses.make_dataclass(options.__name__, fields, bases=(options,), frozen=True)
+
+
+def _named_numbers() -> 'ConstructorRegistry':
+    """Let tyro read a dict of numbers as name=number, as ROS parameters write it too."""
+    from tyro.constructors import (
+        ConstructorRegistry,
+        PrimitiveConstructorSpec,
+        PrimitiveTypeInfo,
+    )
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, float]] | None:
+        if info.type != dict[str, float]:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs='*',
+            metavar='NAME=NUMBER',
+            instance_from_str=numbers_by_name,
+            is_instance=lambda value: isinstance(value, dict),
+            str_from_instance=named_words,
+        )
+
+    return registry
 
 
 def _check_flags(words: list[str], help_text: str, see: str) -> None:

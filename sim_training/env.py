@@ -12,7 +12,8 @@ from sac_ros.observation import observe, split_observation
 from sac_ros.state import RobotState
 from sim_training.bullet_robot import BulletRobot
 from sim_training.gymnasium_env import GymnasiumEnv
-from sim_training.tasks import is_task, load_task
+from sim_training.physics import NOMINAL, Physics
+from sim_training.tasks import is_task, load_task, task_names
 from sim_training.tasks.task import Task
 
 Step = tuple[np.ndarray, float, bool, bool, dict[str, object]]
@@ -25,8 +26,10 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     contract's middle left out, for whoever brings a controller of their own: evaluation, ROS.
     """
 
-    def __init__(self, task: Task, render_mode: str | None = None) -> None:
-        """Build spaces from the contract and the robot from the task."""
+    def __init__(
+        self, task: Task, render_mode: str | None = None, physics: Physics = NOMINAL
+    ) -> None:
+        """Build spaces from the contract and the robot from the task, changed by `physics`."""
         self.task = task
         self.contract = task.spec
         self.render_mode = render_mode
@@ -36,7 +39,8 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.action_space = Box(lower.astype(np.float32), upper.astype(np.float32))
         self.observation_space = Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
         _check_measured(task)
-        self._robot = BulletRobot(task.urdf, spec, task.substeps, task.tool_link)
+        self._more_delay = physics.delay_in_periods(spec.dt)
+        self._robot = BulletRobot(task.urdf, spec, task.substeps, task.tool_link, physics)
         self._deviation = _deviation(task)
         self._action_map = ActionMap(spec)
         self._in_transit: deque[np.ndarray] = deque()  # commands that have not reached the motors
@@ -61,7 +65,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.state = self._measure()
         self._action_map.reset(self.state)
         low, high = self.task.delay
-        delay = int(self.np_random.integers(low, high + 1))
+        delay = int(self.np_random.integers(low, high + 1)) + self._more_delay
         self._in_transit = deque([self._action_map.previous] * delay)
         return self._observe(self.state), {}
 
@@ -148,8 +152,18 @@ def _check_measured(task: Task) -> None:
             )
 
 
-def make_env(name: str, render_mode: str | None = None) -> SimEnv | GymnasiumEnv:
-    """Return the env of a task (shipped name or path of its YAML file) or of a Gymnasium id."""
+def make_env(
+    name: str, render_mode: str | None = None, physics: Physics = NOMINAL
+) -> SimEnv | GymnasiumEnv:
+    """Return the env of a task (shipped name or path of its YAML file) or of a Gymnasium id.
+
+    Only the robot of a task can be another one than was trained with.  Raises UserError.
+    """
     if is_task(name):
-        return SimEnv(load_task(name), render_mode)
+        return SimEnv(load_task(name), render_mode, physics)
+    if physics != NOMINAL:
+        raise UserError(
+            f"the physics of '{name}' cannot be changed ({physics}): it is no task; tasks: "
+            f'{", ".join(task_names())}, or the path of a YAML file'
+        )
     return GymnasiumEnv(name, render_mode)

@@ -17,6 +17,7 @@ class EpisodeResult:
     terminated: bool
     latency_ms: dict[str, float]  # p50, p99, max: from a state's leaving to its command's arrival
     missed: int  # periods in which no new command came
+    ended_at: float  # [s] stamp of the state in which it ended, on the clock of the stamps
 
     def as_data(self) -> dict[str, object]:
         """Return plain data, in which the return is called `return`."""
@@ -40,8 +41,8 @@ class EpisodeRecord:
         self.length += 1
         self.missed += not has_new_command
 
-    def result(self, *, success: bool, terminated: bool) -> EpisodeResult:
-        """Return the finished episode."""
+    def result(self, *, success: bool, terminated: bool, ended_at: float) -> EpisodeResult:
+        """Return the episode that the state stamped `ended_at` [s] has finished."""
         latency = self.latency.summary()
         return EpisodeResult(
             self.episode,
@@ -51,6 +52,7 @@ class EpisodeRecord:
             terminated,
             {key: round(value * 1e3, 3) for key, value in latency.items()},
             self.missed,
+            ended_at,
         )
 
 

@@ -15,6 +15,7 @@ from sac_ros.policy import OnnxPolicy, load_policy
 from sac_ros.spec import differing_keys
 from sim_training.env import SimEnv, make_env
 from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.physics import NOMINAL, Physics
 
 EVALUATION_SEED = 1_000_000  # episodes are reset from here on; no training seed comes near
 
@@ -43,6 +44,8 @@ class EvaluateCommand:
     video_episodes: int = 3
     """How many of the episodes are filmed."""
 
+    physics: Physics = NOMINAL
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -69,10 +72,15 @@ def main(command: EvaluateCommand) -> dict[str, object]:
     policy = load_policy(command.model)
     if command.video is not None:
         check_writable(command.video)
-    env = make_matching_env(policy, command.task or policy.spec.name)
+    env = make_matching_env(policy, command.task or policy.spec.name, command.physics)
     try:
         episodes = evaluate_policy(policy, env, command.episodes, command.seed)
-        result = {'model': str(command.model), 'task': env.contract.name, **summary(episodes)}
+        result = {
+            'model': str(command.model),
+            'task': env.contract.name,
+            'physics': command.physics.differences(),
+            **summary(episodes),
+        }
         if command.video is not None:
             film(policy, env, command.video, command.video_episodes, command.seed)
             result['video'] = str(command.video)
@@ -81,9 +89,9 @@ def main(command: EvaluateCommand) -> dict[str, object]:
     return result
 
 
-def make_matching_env(policy: OnnxPolicy, name: str) -> Env:
+def make_matching_env(policy: OnnxPolicy, name: str, physics: Physics = NOMINAL) -> Env:
     """Return the env of a task or Gymnasium id, refusing one whose contract is not the model's."""
-    env = make_env(name, render_mode='rgb_array')
+    env = make_env(name, 'rgb_array', physics)
     if keys := differing_keys(env.contract, policy.spec):
         env.close()
         raise UserError(
@@ -129,8 +137,11 @@ def film(policy: OnnxPolicy, env: Env, path: Path, episodes: int, seed: int) -> 
 
 def describe(result: dict[str, object]) -> str:
     """Return the scores for a terminal."""
+    physics = result['physics']
+    assert isinstance(physics, dict)
     lines = [
         f'{result["model"]} on {result["task"]}, {result["episodes"]} episodes',
+        *([f'  physics  {Physics(**physics)}'] if physics else []),
         f'  return   {result["return_mean"]:.1f} +- {result["return_std"]:.1f} '
         f'(worst {result["return_min"]:.1f})',
         f'  success  {result["success"]} of {result["episodes"]}',

@@ -1,9 +1,11 @@
 """`sac-ros run`: a model and a simulated robot as two ROS 2 processes, no ros2 command needed."""
 
+import json
 import os
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from sim_training.env import SimEnv
 from sim_training.episode_record import EpisodeResult
 from sim_training.evaluate import make_matching_env
 from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.named_numbers import named_words
+from sim_training.physics import NOMINAL, Physics
 from sim_training.ros_domain import local_environment
 from sim_training.stop_signals import StopSignals
 
@@ -46,24 +50,21 @@ class RunCommand:
     real_time_factor: float = 1.0
     """Simulated seconds in one second."""
 
+    physics: Physics = NOMINAL
+
 
 def main(command: RunCommand) -> dict[str, object]:
     """Run the episodes; returns their results, and how quickly commands followed states."""
-    _check_options(command)
-    try:
-        import sim_training.listener_node  # noqa: F401 (is ROS there?  ask before anything starts)
-    except ModuleNotFoundError as error:
-        hint = missing_ros(error)
-        if hint is None:
-            raise
-        raise UserError(hint) from error
+    check_options(command)
+    check_ros()
     policy = load_policy(command.model)
     name = command.task or policy.spec.name
-    env = make_matching_env(policy, name)
-    periods = _time_limit(env)
+    env = make_matching_env(policy, name, command.physics)
+    periods = longest_episode(env)
     env.close()
     timeout = START_TIMEOUT + periods * policy.spec.dt / command.real_time_factor
-    return summary(_run_nodes(command, name, timeout))
+    episodes = _run_nodes(command, name, timeout)
+    return {'physics': command.physics.differences(), **summary(episodes)}
 
 
 def summary(episodes: list[EpisodeResult]) -> dict[str, object]:
@@ -84,12 +85,14 @@ def summary(episodes: list[EpisodeResult]) -> dict[str, object]:
 
 def describe(result: dict[str, object]) -> str:
     """Return the results for a terminal."""
-    episodes, latency = result['episodes'], result['latency_ms']
+    episodes, latency, physics = (result[key] for key in ('episodes', 'latency_ms', 'physics'))
     assert isinstance(episodes, list)
     assert isinstance(latency, dict)
+    assert isinstance(physics, dict)
     times = ', '.join(f'{key} {value:.2f} ms' for key, value in latency.items())
     return (
-        f'return {result["return_mean"]:.1f} on average, {result["success"]} of {len(episodes)} '
+        (f'physics: {Physics(**physics)}\n' if physics else '')
+        + f'return {result["return_mean"]:.1f} on average, {result["success"]} of {len(episodes)} '
         f'episodes with success\nfrom state to command {times}; {result["missed"]} periods '
         'without a new command'
     )
@@ -103,7 +106,7 @@ def _run_nodes(command: RunCommand, task: str, timeout: float) -> list[EpisodeRe
     os.environ.update(environment)  # for the listener in this process
     domain_id = environment['ROS_DOMAIN_ID']
     print(f'run: ROS domain {domain_id}, namespace {NAMESPACE}', file=sys.stderr)
-    sim_arguments, policy_arguments = _arguments(command, task)
+    sim_arguments, policy_arguments = node_arguments(command, task)
     episodes: list[EpisodeResult] = []
     with (
         StopSignals() as stop_is_asked,
@@ -130,30 +133,62 @@ def _run_nodes(command: RunCommand, task: str, timeout: float) -> list[EpisodeRe
     return episodes
 
 
-def _arguments(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
+def node_arguments(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
     """Return the arguments of sim_node and of policy_node."""
-    # /clock is a global name: kept in the namespace, it rules over these two nodes only.
-    common = ['--ros-args', '-r', f'__ns:={NAMESPACE}', '-r', '/clock:=clock']
-    sim = {
+    return node_words(sim_parameters(command, task)), node_words(policy_parameters(command))
+
+
+def sim_parameters(command: RunCommand, task: str) -> dict[str, object]:
+    """Return the parameters of sim_node."""
+    return {
         'task': task,
         'seed': command.seed,
         'episodes': 0,  # it must not end before the last result has been heard
         'real_time_factor': command.real_time_factor,
         'publish_clock': 'true',  # a machine that is busy slows the robot down too
+        **_physics_parameters(command.physics),
     }
-    policy = {
+
+
+def policy_parameters(command: RunCommand) -> dict[str, object]:
+    """Return the parameters of policy_node."""
+    return {
         'model': command.model.absolute(),
         'autostart': 'true',
         'discovery_time': 0.0,  # nobody else knows this robot
         'use_sim_time': 'true',
         'ramp_time': 0.0,  # it acts as it was trained, from the first period on
     }
-    sim_words = [word for key, value in sim.items() for word in ('-p', f'{key}:={value}')]
-    policy_words = [word for key, value in policy.items() for word in ('-p', f'{key}:={value}')]
-    return common + sim_words, common + policy_words
 
 
-def _check_options(command: RunCommand) -> None:
+def node_words(parameters: Mapping[str, object]) -> list[str]:
+    """Return the arguments of a node of ours, with these parameters."""
+    words = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+    # /clock is a global name: kept in the namespace, it rules over these nodes only.
+    return ['--ros-args', '-r', f'__ns:={NAMESPACE}', '-r', '/clock:=clock', *words]
+
+
+def _physics_parameters(physics: Physics) -> dict[str, str]:
+    """Return the parameters of sim_node in which a robot differs: JSON, which is YAML too."""
+    values = physics.differences()
+    if physics.motor:
+        values['motor'] = named_words(physics.motor)
+    return {f'physics.{name}': json.dumps(value) for name, value in values.items()}
+
+
+def check_ros() -> None:
+    """Raise UserError where ROS is missing: ask before anything starts."""
+    try:
+        import sim_training.listener_node  # noqa: F401
+    except ModuleNotFoundError as error:
+        hint = missing_ros(error)
+        if hint is None:
+            raise
+        raise UserError(hint) from error
+
+
+def check_options(command: RunCommand) -> None:
+    """Raise UserError for a number that makes no sense."""
     if command.episodes < 1:
         raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
     if not 0 <= command.seed < 2**31:
@@ -162,7 +197,7 @@ def _check_options(command: RunCommand) -> None:
         raise UserError(f'--real-time-factor is {command.real_time_factor}; 0.01 to 100 is needed')
 
 
-def _time_limit(env: SimEnv | GymnasiumEnv) -> int:
+def longest_episode(env: SimEnv | GymnasiumEnv) -> int:
     """Return the longest that an episode can be [control periods]."""
     if isinstance(env, SimEnv):
         return env.task.time_limit

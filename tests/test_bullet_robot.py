@@ -276,7 +276,9 @@ def test_an_interface_without_motors_is_refused() -> None:
 def test_a_urdf_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         BulletRobot('none.urdf', balance.SPEC, 1, None)
-    assert str(caught.value) == 'URDF none.urdf is neither a file nor part of pybullet_data'
+    assert str(caught.value) == (
+        'URDF none.urdf is neither a file nor part of sim_training/tasks or pybullet_data'
+    )
 
     (tmp_path / 'broken.urdf').write_text('<robot name="x"><link')
     with pytest.raises(UserError) as caught:

@@ -56,6 +56,16 @@ class FlagsOnly:
     """Number of steps."""
 
 
+@dataclass(frozen=True)
+class Shares:
+    """A command with numbers by name."""
+
+    steps: int = 1000
+    """Number of steps."""
+    motor: dict[str, float] = field(default_factory=dict)
+    """Shares."""
+
+
 def read(words: str) -> object:
     return read_options(Options, 'sac-ros walk', words.split())
 
@@ -78,6 +88,16 @@ def test_a_first_field_with_a_default_stays_a_flag():
     assert read_options(FlagsOnly, 'sac-ros rest', ['--steps', '3']) == FlagsOnly(3)
     with pytest.raises(UsageError, match="'3' is one argument too many"):
         read_options(FlagsOnly, 'sac-ros rest', ['3'])
+
+
+def test_a_dict_of_numbers_is_written_by_name():
+    assert read_options(Shares, 'sac-ros rest', ['--motor', 'a=0.5', 'b=1']) == Shares(
+        motor={'a': 0.5, 'b': 1.0}
+    )
+    assert read_options(Shares, 'sac-ros rest', []) == Shares(motor={})
+    assert re.search(r'--motor NAME=NUMBER +Shares\.', help_text(Shares, 'sac-ros rest'))
+    with pytest.raises(UsageError, match=r"^--motor: 'a' is not name=number, such as .*; see "):
+        read_options(Shares, 'sac-ros rest', ['--motor', 'a'])
 
 
 def test_underscores_in_a_flag_are_understood():

@@ -13,7 +13,7 @@ def test_an_episode_adds_up():
         record.add_period(reward, has_new_command=has_new_command)
     record.latency.add(0.0012)
     record.latency.add(0.0016)
-    result = record.result(success=True, terminated=False)
+    result = record.result(success=True, terminated=False, ended_at=12.5)
     assert result.as_data() == {
         'episode': 3,
         'return': 1.25,
@@ -22,13 +22,14 @@ def test_an_episode_adds_up():
         'terminated': False,
         'latency_ms': {'p50': 1.4, 'p99': pytest.approx(1.596), 'max': 1.6},
         'missed': 1,
+        'ended_at': 12.5,
     }
 
 
 def test_a_result_comes_back_from_json():
     record = EpisodeRecord(1)
     record.add_period(0.1 + 0.2, has_new_command=False)
-    result = record.result(success=False, terminated=True)
+    result = record.result(success=False, terminated=True, ended_at=0.1 + 0.2)
     text = result_to_json(result)
     assert json.loads(text)['return'] == 0.1 + 0.2
     assert json.loads(text)['latency_ms'] == {}

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import imageio.v2 as imageio
 import numpy as np
 import pytest
@@ -7,11 +10,13 @@ from sac_ros.errors import UserError
 from sim_training.env import make_env
 from sim_training.evaluate import (
     EvaluateCommand,
+    describe,
     evaluate_policy,
     main,
     make_matching_env,
     summary,
 )
+from sim_training.physics import Physics
 from sim_training.tasks import load_task
 
 
@@ -50,6 +55,18 @@ def test_scores_are_those_of_the_episodes(balance_model):
 def test_the_same_seed_gives_the_same_scores(balance_model):
     command = EvaluateCommand(model=balance_model, episodes=2, seed=5)
     assert main(command) == main(command)
+
+
+def test_a_robot_that_differs_is_scored_and_named(balance_model):
+    shipped = Path(__file__).parents[1] / 'models' / 'balance.onnx'
+    command = EvaluateCommand(model=shipped, episodes=3)
+    result = main(command)
+    assert (result['success'], result['physics']) == (3, {})
+    assert 'physics' not in describe(result)
+    other = main(replace(command, physics=Physics(urdf='cartpole_long.urdf')))
+    assert (other['success'], other['physics']) == (0, {'urdf': 'cartpole_long.urdf'})
+    assert other['return_mean'] < 0.2 * result['return_mean']  # it pushes as for a short pole
+    assert describe(other).splitlines()[1] == '  physics  URDF cartpole_long.urdf'
 
 
 def test_film_shows_a_robot_that_moves(balance_model, tmp_path):

@@ -19,8 +19,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-EXECUTABLES = {'sac-ros', 'policy_node', 'sim_node', 'show'}
+EXECUTABLES = {'sac-ros', 'policy_node', 'sim_node', 'learner_node', 'show'}
 PACKAGED = ('resource', 'launch', 'models', 'sac_ros', 'sim_training')  # folders of the package
+SHIPPED = {'.py', '.yaml', '.json', '.urdf'}
 CORE = {'numpy', 'pydantic', 'pyyaml', 'onnxruntime', 'protobuf'}
 
 
@@ -74,9 +75,11 @@ def test_colcon_shares_the_ament_marker_the_manifest_launch_files_and_models(col
             assert (share / 'sac_ros' / name).read_bytes() == _read(name)
 
 
-def test_colcon_installs_the_contracts_of_the_tasks(colcon_install):
+def test_colcon_installs_contracts_schema_and_robots_of_the_tasks(colcon_install):
     installed = {path.name for path in colcon_install.glob('lib/python*/*/sim_training/tasks/*')}
-    assert {path.name for path in ROOT.glob('sim_training/tasks/*.yaml')} <= installed
+    shipped = {path for path in ROOT.glob('sim_training/tasks/*') if path.suffix in SHIPPED}
+    assert {path.suffix for path in shipped} == SHIPPED
+    assert {path.name for path in shipped} <= installed
 
 
 def test_pip_puts_the_same_executables_in_bin_and_shares_the_same_files(tmp_path):
@@ -95,7 +98,7 @@ def test_the_wheel_holds_every_module_every_contract_and_the_licence(wheel):
     names = set(wheel.namelist())
     for folder in ('sac_ros', 'sim_training'):
         for path in (ROOT / folder).rglob('*'):
-            if path.suffix in ('.py', '.yaml'):
+            if path.suffix in SHIPPED:
                 assert path.relative_to(ROOT).as_posix() in names
     assert any(name.endswith('LICENSE') for name in names)
     assert not any(name.startswith(('tests/', 'benchmarks/')) for name in names)

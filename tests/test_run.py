@@ -22,7 +22,9 @@ from sim_training.tasks import load_task
 
 pytestmark = pytest.mark.ros
 
-KEYS = {'episode', 'return', 'length', 'success', 'terminated', 'latency_ms', 'missed'}
+KEYS = {
+    'episode', 'return', 'length', 'success', 'terminated', 'latency_ms', 'missed', 'ended_at',
+}  # fmt: skip
 
 
 @pytest.fixture(scope='module')
@@ -62,6 +64,9 @@ def test_two_episodes_of_an_untrained_policy_run_and_report(task, length, models
         assert length in (None, episode['length'])
         assert 0 <= episode['missed'] < episode['length']
         assert 0.0 < episode['latency_ms']['p50'] <= episode['latency_ms']['p99']
+    ends = [episode['ended_at'] for episode in episodes]
+    lasted = 0.02 * episodes[1]['length']  # and one period for each, to show its end and its start
+    assert ends[1] - ends[0] >= lasted + 0.019
     assert result['return_mean'] == pytest.approx(sum(e['return'] for e in episodes) / 2)
     assert 'run: episode 2 of 2: return ' in capfd.readouterr().err
     assert 'episodes with success' in describe(result)
@@ -98,15 +103,15 @@ def is_policy_node(pid: int) -> bool:
 
 def test_when_nothing_comes_it_says_so_with_the_last_words_of_both(models, monkeypatch):
     monkeypatch.setattr(run, 'START_TIMEOUT', 3.0)
-    monkeypatch.setattr(run, '_time_limit', lambda env: 0)
+    monkeypatch.setattr(run, 'longest_episode', lambda env: 0)
     # Without a policy that is told to start, the simulated robot waits for ever.
-    arguments = run._arguments
+    arguments = run.node_arguments
 
     def passive(command: RunCommand, task: str) -> tuple[list[str], list[str]]:
         sim, policy = arguments(command, task)
         return sim, [word.replace('autostart:=true', 'autostart:=false') for word in policy]
 
-    monkeypatch.setattr(run, '_arguments', passive)
+    monkeypatch.setattr(run, 'node_arguments', passive)
     with pytest.raises(
         UserError, match=r'^no episode has ended within 3 s; policy_node last said: '
     ):
@@ -150,7 +155,7 @@ def test_without_ros_it_says_in_one_line_what_to_install(models, tmp_path: Path)
 def test_a_summary_takes_the_usual_p50_and_the_worst_p99():
     def episode(number: int, reward_sum: float, p50: float, p99: float) -> EpisodeResult:
         latency = {'p50': p50, 'p99': p99, 'max': p99 + 1.0}
-        return EpisodeResult(number, reward_sum, 500, number > 1, False, latency, number)
+        return EpisodeResult(number, reward_sum, 500, number > 1, False, latency, number, 10.0)
 
     episodes = [episode(1, 10.0, 0.5, 1.0), episode(2, 20.0, 0.7, 3.0), episode(3, 60.0, 0.6, 2.0)]
     result = summary(episodes)
@@ -158,7 +163,10 @@ def test_a_summary_takes_the_usual_p50_and_the_worst_p99():
     assert result['success'] == 2
     assert result['latency_ms'] == {'p50': 0.6, 'p99': 3.0, 'max': 4.0}
     assert result['missed'] == 6
-    assert describe(result) == (
+    assert describe({'physics': {'payload': 2.0}, **result}).startswith(
+        'physics: payload 2 kg\nreturn 30.0 on average, '
+    )
+    assert describe({'physics': {}, **result}) == (
         'return 30.0 on average, 2 of 3 episodes with success\n'
         'from state to command p50 0.60 ms, p99 3.00 ms, max 4.00 ms; 6 periods without a new '
         'command'
@@ -166,5 +174,5 @@ def test_a_summary_takes_the_usual_p50_and_the_worst_p99():
 
 
 def test_episodes_without_a_measured_latency_have_none():
-    only = EpisodeResult(1, 1.0, 1, False, True, {}, 1)
+    only = EpisodeResult(1, 1.0, 1, False, True, {}, 1, 0.02)
     assert summary([only])['latency_ms'] == {}

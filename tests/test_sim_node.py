@@ -21,7 +21,9 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from sac_ros.messages import LATCHED, RESULTS, stamp_of
+from sim_training.physics import NOMINAL, Physics
 from sim_training.robot_node import SimNode
+from sim_training.run import RunCommand, sim_parameters
 from sim_training.tasks import load_task
 
 pytestmark = pytest.mark.ros
@@ -168,6 +170,26 @@ def test_goals_are_drawn_latched_and_taken_from_others(simulate, peer: Peer):
     assert goals[-1].point.x != 0.5
 
 
+def test_a_robot_that_differs_is_simulated_by_parameters(simulate, peer: Peer):
+    states = peer.listen(JointState, '/sim/joint_states')
+    node = simulate(task='reach', **{'physics.motor': "['panda_joint1=0.5', 'panda_joint4=0']"})
+    assert node._physics() == Physics(motor={'panda_joint1': 0.5, 'panda_joint4': 0.0})
+    turn = peer.stream(VELOCITY, command(*[0.2] * 7), 50.0)
+    wait_for(lambda: states and states[-1].position[1] > states[0].position[1] + 0.05, 'a motion')
+    turn.stop()
+    moved = positions(states[-1:])[0] - positions(states[:1])[0]
+    assert moved[0] == pytest.approx(0.5 * moved[1], abs=0.01)  # noise: 1 mrad
+    assert moved[3] == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_parameters_of_sac_ros_run_are_what_the_simulated_robot_reads(simulate):
+    physics = Physics(1.5, 0.25, {'slider_to_cart': 0.5}, 0.04, 'cartpole_long.urdf')
+    task = 'balance'
+    command = RunCommand(Path('model.onnx'), real_time_factor=2.0, physics=physics)
+    assert simulate(**sim_parameters(command, task))._physics() == physics
+    assert simulate(task=task)._physics() == NOMINAL
+
+
 def test_the_clock_goes_on_over_episodes_and_dates_the_states(simulate, peer: Peer):
     clocks = peer.listen(Clock, '/sim/clock')
     states = peer.listen(JointState, '/sim/joint_states')
@@ -209,6 +231,8 @@ def test_it_ends_after_its_episodes_and_warns_once_when_commands_stop(peer: Peer
         ({'task': 'balanse'}, 'balanse'),
         ({'seed': -1}, 'seed'),
         ({'real_time_factor': 0.0}, 'real_time_factor'),
+        ({'physics.payload': -1.0}, 'physics.payload is -1.0; 0 to 100 [kg] is needed'),
+        ({'physics.motor': '[cart]'}, "'cart' is not name=number, such as panda_joint4=0.6"),
     ],
 )
 def test_a_bad_parameter_is_told_in_one_line(values, text):
