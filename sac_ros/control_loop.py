@@ -9,14 +9,19 @@ import dataclasses
 import threading
 import time
 from collections import deque
+from functools import partial
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Float64MultiArray
 
-from sac_ros.controller import ControlStep, Mode, PolicyController, too_late
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import PolicyController, too_late
+from sac_ros.endless_thread import EndlessThread
+from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
-from sac_ros.loop_topics import LoopTopics
+from sac_ros.loop_topics import TAKEOVER, LoopTopics
 from sac_ros.measurements import Measurements
 from sac_ros.messages import stamp_of
 from sac_ros.pace_clock import PaceClock
@@ -42,34 +47,35 @@ class ControlLoop:
         self.spec = spec = policy.spec
         self.options = options
         self.policy = policy
-        self.controller = PolicyController(spec, self._infer)
+        self.statistics = TickStatistics(spec.dt)
+        self.controller = PolicyController(spec, partial(self._infer, policy))
         self.controller.ramp_time = options.ramp_time
         self.controller.speed_scale = options.speed_scale
-        self.statistics = TickStatistics(spec.dt)
+        self.controller.takeover.timeout = options.takeover_timeout
         self.fault_log = FaultLog()
         self.last_step: ControlStep | None = None
-        self.crash: BaseException | None = None  # of the thread: the process must end
         self.recent_observations: deque[np.ndarray] = deque(maxlen=RECENT_OBSERVATIONS)
         self._node = node
         self._clock = PaceClock(node)
         self._measurements = Measurements(spec)
         self._schedule = TickSchedule(spec.dt)
         self._watchdog = Watchdog(spec.dt)
-        self._topics = LoopTopics(
-            node, spec, '~/shadow_command' if options.is_shadow else spec.topics['command'].name
-        )
+        command = '~/shadow_command' if options.is_shadow else spec.topics['command'].name
+        self._topics = LoopTopics(node, spec, command)
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False
         self._start = 0  # counts activations
         self._sent_at = 0.0  # [s], steady: the last command
-        self._is_ending = threading.Event()
-        self._threads = [
-            threading.Thread(target=target, name=name, daemon=True)
-            for target, name in ((self._serve, 'control'), (self._watch, 'watchdog'))
-        ]
-        for thread in self._threads:
-            thread.start()
+        if not options.is_shadow:
+            self.explore(options.exploration, options.exploration_time)
+        self._control = EndlessThread('control', self._serve, self._topics.reader.wake)
+        self._watcher = EndlessThread('watchdog', self._watch)
+
+    @property
+    def crash(self) -> BaseException | None:
+        """Return the error that has ended a thread: the process must end too."""
+        return self._control.crash or self._watcher.crash
 
     def find_fault(self) -> Fault | None:
         """Return why the robot could not be activated now, or None."""
@@ -93,8 +99,7 @@ class ControlLoop:
     def reset(self) -> Fault | None:
         """Take back a latched fault, unless something else is wrong, which is returned."""
         with self._lock:
-            state, now = self._measurements.state(), self._clock.pace_now()
-            return self.controller.reset(state, now)
+            return self.controller.reset(self._measurements.state(), self._clock.pace_now())
 
     def forbid(self, fault: Fault) -> None:
         """Lead the robot to the stop command until `permit` is called with the fault's code."""
@@ -107,21 +112,15 @@ class ControlLoop:
             self.controller.permit(code)
 
     def prepare_end(self) -> None:
-        """Lead the robot to the stop command: the process will end.  For signal handlers.
-
-        Takes no lock, which the interrupted thread may hold.
-        """
+        """Lead the robot to the stop command: the process will end.  For signal handlers."""
+        # Takes no lock, which the interrupted thread may hold.
         self.controller.forbid(Fault('W_ENDING', 'the process was told to end'))
 
-    def set_speed_scale(self, scale: float) -> None:
-        """Slow the robot down (0 to 1) from the next tick on."""
+    def explore(self, exploration: float, correlation_time: float) -> None:
+        """Add smooth noise, never the same, to the policy's actions from now on; 0 ends it."""
+        noise = SmoothNoise(self.spec, exploration, correlation_time, np.random.default_rng())
         with self._lock:
-            self.controller.speed_scale = scale
-
-    def set_ramp_time(self, ramp_time: float) -> None:
-        """Let the policy gain its full say in `ramp_time` [s] from the next start on."""
-        with self._lock:
-            self.controller.ramp_time = ramp_time
+            self.controller.noise = noise if exploration > 0.0 else None
 
     def warn(self, notice: Fault | None) -> None:
         """Count a warning, and say it now and then."""
@@ -132,20 +131,19 @@ class ControlLoop:
         """Act by another policy of the same contract from the next tick on; return the old one."""
         with self._lock:
             previous, self.policy = self.policy, policy
+            self.controller.swap(partial(self._infer, policy))
         return previous
 
     def activate(self) -> Fault | None:
         """Prepare to tick from the state as it is, unless there is a fault, which is returned."""
         with self._lock:
-            state = self._measurements.state()
-            return self.controller.activate(state, self._clock.pace_now())
+            return self.controller.activate(self._measurements.state(), self._clock.pace_now())
 
     def start(self) -> None:
         """Begin to tick: the publishers are active from now on."""
         with self._lock:
-            now = self._clock.pace_now()
             self.statistics.restart()
-            self._schedule.start(now)
+            self._schedule.start(self._clock.pace_now())
             self._clock.turned_back()  # what was before does not count
             self._watchdog.start(time.monotonic())
             self._start += 1
@@ -166,35 +164,28 @@ class ControlLoop:
             self._topics.send(command, self._clock.now())
             self._sent_at = time.monotonic()
 
-    def flush(self) -> None:
-        """Wait until the last command has arrived, as far as anybody confirms it."""
-        self._topics.flush()
-
     def destroy(self) -> None:
-        """End the threads and leave the topics."""
-        self._is_ending.set()
-        self._topics.reader.wake()
-        for thread in self._threads:
-            thread.join(LONGEST_JOIN)
-        if any(thread.is_alive() for thread in self._threads):
+        """Wait until the last command has arrived, end the threads and leave the topics."""
+        self._topics.flush()
+        if not (self._watcher.end(LONGEST_JOIN) and self._control.end(LONGEST_JOIN)):
             raise RuntimeError('the control thread hangs in the policy: the process must end')
         self._topics.destroy()
         self._clock.destroy()
 
-    def _serve(self) -> None:
+    def _serve(self, is_ending: threading.Event) -> None:
         """Take what arrives, and tick.  This is the control thread."""
-        try:
-            self.warn(ask_for_priority(self.options.realtime_priority))
-            while not self._is_ending.is_set():
-                for source, message in self._topics.reader.wait(self._patience()):
+        self.warn(ask_for_priority(self.options.realtime_priority))
+        while not is_ending.is_set():
+            for source, message in self._topics.reader.wait(self._patience()):
+                if source == TAKEOVER:
+                    self._hear_person(message)
+                else:
                     self._receive(source, message)
-                if self._is_ticking:
-                    now = self._clock.now()
-                    pace_time = self._clock.pace_time(now)
-                    if self._clock.turned_back() or pace_time >= self._schedule.deadline:
-                        self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
-        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
-            self.crash = self.crash or error
+            if self._is_ticking:
+                now = self._clock.now()
+                pace_time = self._clock.pace_time(now)
+                if self._clock.turned_back() or pace_time >= self._schedule.deadline:
+                    self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
 
     def _patience(self) -> float:
         """Return how long to wait for a state [s]."""
@@ -223,6 +214,12 @@ class ControlLoop:
             age = self._clock.pace_time(now) - measured_at
             self.statistics.add_latency(sent_at - arrival, age)
 
+    def _hear_person(self, message: Float64MultiArray) -> None:
+        """Store the action of a person, or that there is none any more."""
+        with self._lock:
+            refusal = self.controller.takeover.take(message.data, self._clock.pace_now())
+        self.warn(refusal)
+
     def _tick(self, now: float, pace_time: float, late: float) -> float:
         """Think, then decide and send, and return when [s]; all else waits until then."""
         began = time.monotonic()
@@ -234,7 +231,7 @@ class ControlLoop:
                 return time.monotonic()  # deactivated in the meantime
             duration = thought_through - began
             if duration > LONGEST_THOUGHT * self.spec.dt and not self._clock.is_simulated:
-                thought = too_late(duration)
+                thought = too_late(thought, duration)
             step = self.controller.decide(thought, pace_time)
             self._topics.send(step.command, now)
             self._sent_at = sent_at = time.monotonic()
@@ -246,16 +243,13 @@ class ControlLoop:
         self._tell(dataclasses.replace(step, stamp=now), sent_at)
         return sent_at
 
-    def _watch(self) -> None:
+    def _watch(self, is_ending: threading.Event) -> None:
         """Send the stop command on time when a tick does not end.  This is the watchdog thread."""
-        try:
-            priority = self.options.realtime_priority
-            ask_for_priority(priority + 1 if priority else 0)  # it must wake while control runs
-            rest = self.spec.dt
-            while not self._is_ending.wait(rest):
-                rest = self._look()
-        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
-            self.crash = self.crash or error
+        priority = self.options.realtime_priority
+        ask_for_priority(priority + 1 if priority else 0)  # it must wake while control runs
+        rest = self.spec.dt
+        while not is_ending.wait(rest):
+            rest = self._look()
 
     def _look(self) -> float:
         """Replace the tick if it does not end; return the time until the next look [s]."""
@@ -295,9 +289,9 @@ class ControlLoop:
         for notice in (*notices, self.controller.take_notice()):
             self.warn(notice)
 
-    def _infer(self, observation: np.ndarray) -> np.ndarray:
+    def _infer(self, policy: OnnxPolicy, observation: np.ndarray) -> np.ndarray:
         began = time.monotonic()
-        action = self.policy(observation)
+        action = policy(observation)
         self.statistics.add_stage('policy', time.monotonic() - began)
         return action
 

@@ -1,23 +1,25 @@
 """PolicyController: one control tick.  No ROS, no clock of its own, no waiting.
 
-state --guard--> observation --policy--> action --ActionMap--> command
+state --guard--> observation --policy, or a person--> action --ActionMap--> command
 """
 
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 
 import numpy as np
 
 from sac_ros.action import ActionMap
 from sac_ros.changes import Changes
+from sac_ros.control_step import ControlStep, Mode, Thought
+from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.fault import Fault
 from sac_ros.guard import Guard
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
+from sac_ros.takeover import Takeover
 
 HOLD_PERIODS = 1  # a single bad message is bridged by repeating the last command
 RECOVER_PERIODS = 10  # good ticks in a row before the policy acts again
@@ -38,45 +40,15 @@ BRIDGED = (
     'E_ACT_NONFINITE',
 )
 
+Policy = Callable[[np.ndarray], np.ndarray]  # observation -> action
+
 _logger = logging.getLogger(__name__)
 
 
-class Mode(Enum):
-    """What the controller is doing.  From ACTIVE on, each period sends exactly one command."""
-
-    INACTIVE = 'inactive'  # nothing is sent
-    ACTIVE = 'active'  # the policy's action is sent
-    HOLD = 'hold'  # a fault, bridged for at most HOLD_PERIODS
-    SAFE = 'safe'  # a fault; the stop command until the cause has gone
-    FAULT = 'fault'  # the stop command until somebody calls `reset`
-
-
-@dataclass(frozen=True)
-class Thought:
-    """What the guard and the policy make of a state, before anything is decided."""
-
-    observation: np.ndarray | None  # float32, shape (observation_size,); None on a fault
-    action: np.ndarray | None  # float32, what the policy asked, shape (action_size,)
-    fault: Fault | None
-
-
-@dataclass(frozen=True)
-class ControlStep:
-    """What one tick saw, asked for and sent."""
-
-    stamp: float  # [s], the caller's clock
-    sequence: int  # counts ticks since activation
-    mode: Mode
-    observation: np.ndarray | None  # float32, shape (observation_size,); None on a fault
-    action: np.ndarray | None  # float32, what the policy asked, shape (action_size,)
-    command: np.ndarray  # float64, what is sent: finite, bounded, limited; shape (action_size,)
-    fault: Fault | None
-
-
-def too_late(duration: float) -> Thought:
+def too_late(thought: Thought, duration: float) -> Thought:
     """Return what is left of a thought that has taken too long [s] to be acted on."""
     fault = Fault('E_TICK_LATE', f'the tick has thought for {duration:.3f} s')
-    return Thought(None, None, fault)
+    return replace(thought, observation=None, action=None, fault=fault)
 
 
 class PolicyController:
@@ -86,16 +58,18 @@ class PolicyController:
     the caller lets one in at a time.
     """
 
-    def __init__(self, spec: TaskSpec, policy: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Control the robot of `spec` by `policy` (observation -> action)."""
+    def __init__(self, spec: TaskSpec, policy: Policy) -> None:
+        """Control the robot of `spec` by `policy`."""
         self.spec = spec
-        self.policy = policy
         self.mode = Mode.INACTIVE
+        self.takeover = Takeover(spec)
+        self.noise: SmoothNoise | None = None  # on the policy's actions; a stop takes it away
         self.ramp_time = 0.0  # [s] in which the policy gains its full say after a start
         self.speed_scale = 1.0  # 0 to 1: what an operator leaves of the robot's speed
         self._guard = Guard(spec)
         self._changes = Changes(spec)
         self._action_map = ActionMap(spec)
+        self._acting = (0, policy)  # with the number of the model; replaced as a whole
         self._latched: Fault | None = None
         self._forbidden: dict[str, Fault] = {}  # code -> why others forbid the policy to act
         self._sequence = 0
@@ -104,16 +78,31 @@ class PolicyController:
         self._now = -math.inf  # [s]: of the newest tick
         self._is_overrun = False
 
+    @property
+    def model(self) -> int:
+        """Return the number of the model that acts, as in ControlStep."""
+        return self._acting[0]
+
+    def swap(self, policy: Policy) -> None:
+        """Act by another policy from the next tick on."""
+        self._acting = (self.model + 1, policy)
+
     def find_fault(self, state: RobotState, now: float) -> Fault | None:
         """Return why the robot could not be activated now, or None."""
         return self._standing_fault() or self._guard.find_fault(state, now)
 
     def activate(self, state: RobotState, now: float) -> Fault | None:
-        """Start from a robot at rest in `state`, unless there is a fault, which is returned."""
+        """Start from a robot at rest in `state`, unless there is a fault, which is returned.
+
+        A person who has taken over while it was inactive is in charge from the first tick on.
+        """
         fault = self.find_fault(state, now)
         if fault is None:
             self._action_map.reset(state)
             self._changes.restart()
+            self.takeover.forget_lost(now)
+            if self.noise is not None:
+                self.noise.restart()
             self._sequence = self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
             self._ramp_ticks, self._is_overrun = 0, False
             self._now = now
@@ -133,22 +122,28 @@ class PolicyController:
         return commands
 
     def emergency_stop(self, text: str) -> None:
-        """Latch a fault, also while inactive; `text` says who asked for it."""
+        """Latch a fault, also while inactive; `text` says who asked for it.
+
+        It ends exploration, which a reset does not begin again.
+        """
         self._latched = Fault('E_ESTOP', text)
+        self.noise = None
         if self.mode is not Mode.INACTIVE:
             self.mode = Mode.FAULT
 
     def reset(self, state: RobotState, now: float) -> Fault | None:
-        """Take back a latched fault, unless something else is wrong, which is returned.
+        """Take back a latched fault and let go for a person who is lost.
 
-        So a robot that has been reset does not begin to move later, when that other thing has
-        gone; after a reset the policy acts again in `RECOVER_PERIODS`.  While inactive nothing
-        moves, and there is always a reset.
+        Unless something else is wrong, which is returned: so a robot that has been reset does not
+        begin to move later, when that other thing has gone.  After a reset the policy acts again
+        in `RECOVER_PERIODS`.  While inactive nothing moves, and there is always a reset.
         """
+        cause = self._latched or self.takeover.find_fault(now)
         other = self._forbidden_fault() or self._guard.find_fault(state, now)
-        if self.mode is not Mode.INACTIVE and self._latched is not None and other is not None:
+        if self.mode is not Mode.INACTIVE and cause is not None and other is not None:
             return other
         self._latched = None
+        self.takeover.forget_lost(now)
         self._nonfinite_actions = 0
         if self.mode is Mode.FAULT:
             self.mode, self._good_ticks = Mode.SAFE, 0
@@ -167,24 +162,30 @@ class PolicyController:
         return self.decide(self.think(state, now), now)
 
     def think(self, state: RobotState, now: float) -> Thought:
-        """Ask the guard, then the policy.  An error in them is a fault, not an end."""
-        observation = action = None
+        """Ask the guard, then the person who has taken over, or else the policy.
+
+        An error in them is a fault, not an end.
+        """
+        observation = action = person = None
+        model, policy = self._acting
         try:
             fault = (
                 self._find_time_fault(now)
                 or self._standing_fault()
+                or self.takeover.find_fault(now)
                 or self._guard.find_fault(state, now)
                 or self._changes.find_fault(state)
             )
             if fault is None:
                 observation = observe(self.spec, state, self._action_map.previous)
-                action = self.policy(observation)
+                person = self.takeover.action
+                action = policy(observation) if person is None else person
                 if not np.isfinite(action).all():
                     fault = Fault('E_ACT_NONFINITE', f'the policy answered {action}')
         except Exception as error:
             _logger.exception('the tick has failed')
             fault = Fault('E_INTERNAL', f'{type(error).__name__}: {error}')
-        return Thought(observation, action, fault)
+        return Thought(observation, action, fault, person is not None, model)
 
     def decide(self, thought: Thought, now: float) -> ControlStep:
         """Return the command that follows from a thought, and remember it as sent."""
@@ -200,8 +201,12 @@ class PolicyController:
             return self._step(now, thought, self._action_map.previous, fault)
         self._enter_mode(fault)
         if self.mode is Mode.ACTIVE and thought.action is not None:
+            action = thought.action
+            if self.noise is not None and not thought.is_takeover:
+                action = self.noise.added_to(action)
             self._ramp_ticks += 1
-            command = self._action_map.to_command(thought.action, self._scale())
+            command = self._action_map.to_command(action, self._scale())
+            thought = replace(thought, action=action)
         elif self.mode is Mode.HOLD:
             command = self._action_map.previous
         else:
@@ -213,7 +218,8 @@ class PolicyController:
         self._is_overrun = True
         fault = self._standing_fault() or Fault('E_TICK_LATE', 'the tick has not ended in time')
         self._enter_mode(fault)
-        return self._step(now, Thought(None, None, fault), self._action_map.to_stop(), fault)
+        thought = Thought(None, None, fault, model=self.model)
+        return self._step(now, thought, self._action_map.to_stop(), fault)
 
     def take_notice(self) -> Fault | None:
         """Return what was worth a warning since the last call, or None."""
@@ -225,7 +231,15 @@ class PolicyController:
     ) -> ControlStep:
         self._sequence += 1
         return ControlStep(
-            now, self._sequence, self.mode, thought.observation, thought.action, command, fault
+            stamp=now,
+            sequence=self._sequence,
+            mode=self.mode,
+            observation=thought.observation,
+            action=thought.action,
+            command=command,
+            fault=fault,
+            is_takeover=thought.is_takeover and self.mode is Mode.ACTIVE,
+            model=thought.model,
         )
 
     def _standing_fault(self) -> Fault | None:

@@ -17,13 +17,14 @@ except ModuleNotFoundError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 from sac_ros.command_messages import command_message, command_type
-from sac_ros.controller import ControlStep
+from sac_ros.control_step import ControlStep
 from sac_ros.messages import COMMAND, GOAL, RECORD, STATE
 from sac_ros.own_thread import OwnThread, Reader
 from sac_ros.spec import TaskSpec
 from sac_ros.state_messages import TYPES
 from sac_ros.step_message import step_layout, step_message
 
+TAKEOVER = 'takeover'  # what the reader calls ~/takeover
 ACKNOWLEDGE_TIMEOUT = 500_000_000  # [ns]: a dead robot must not keep the node from ending
 
 
@@ -40,7 +41,11 @@ class LoopTopics:
         )
         self._record = node.create_lifecycle_publisher(Float64MultiArray, '~/control_step', RECORD)
         group = OwnThread()
-        self.reader = Reader(node, group, dict(self._subscribe(group)))
+        # A person is heard before the state makes the tick that is to obey.
+        takeover = node.create_subscription(
+            Float64MultiArray, '~/takeover', lambda message: None, STATE, callback_group=group
+        )
+        self.reader = Reader(node, group, {takeover: TAKEOVER, **dict(self._subscribe(group))})
 
     def send(self, command: np.ndarray, stamp: float) -> None:
         """Publish a command, stamped `stamp` [s]."""

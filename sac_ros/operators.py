@@ -11,6 +11,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.control_loop import ControlLoop
+from sac_ros.endless_thread import EndlessThread
 from sac_ros.fault import Fault
 from sac_ros.messages import ESTOP
 from sac_ros.own_thread import OwnThread, Reader
@@ -24,7 +25,6 @@ class Operators:
 
     def __init__(self, node: LifecycleNode, find_loop: Callable[[], ControlLoop | None]) -> None:
         """Listen for `node`; `find_loop` returns the loop that is concerned, if there is one."""
-        self.crash: BaseException | None = None  # of the thread: the process must end
         self._find_loop = find_loop
         self._logger = node.get_logger()
         group = OwnThread()
@@ -43,26 +43,24 @@ class Operators:
             )
         ]
         self._reader = Reader(node, group, subscriptions, services)
-        self._is_ending = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name='operators', daemon=True)
-        self._thread.start()
+        self._thread = EndlessThread('operators', self._serve, self._reader.wake)
+
+    @property
+    def crash(self) -> BaseException | None:
+        """Return the error that has ended the thread: the process must end too."""
+        return self._thread.crash
 
     def destroy(self) -> None:
         """End the thread and leave the topics."""
-        self._is_ending.set()
-        self._reader.wake()
-        self._thread.join()
+        self._thread.end()
         self._reader.destroy()
 
-    def _serve(self) -> None:
-        try:
-            while not self._is_ending.is_set():
-                for _, message in self._reader.wait(LONGEST_WAIT):
-                    # False changes nothing: only ~/reset takes an emergency stop back.
-                    if isinstance(message, Bool) and message.data:
-                        self._stop_now('~/estop says true')
-        except BaseException as error:  # noqa: BLE001 (the main thread raises it again)
-            self.crash = error
+    def _serve(self, is_ending: threading.Event) -> None:
+        while not is_ending.is_set():
+            for _, message in self._reader.wait(LONGEST_WAIT):
+                # False changes nothing: only ~/reset takes an emergency stop back.
+                if isinstance(message, Bool) and message.data:
+                    self._stop_now('~/estop says true')
 
     def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         answer.success, answer.message = self._stop_now('the service ~/estop was called')

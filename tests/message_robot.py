@@ -6,7 +6,8 @@ import numpy as np
 from builders import make_spec, topic
 from rclpy.serialization import deserialize_message, serialize_message
 
-from sac_ros.controller import ControlStep, Mode, PolicyController
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import PolicyController
 from sac_ros.measurements import Measurements
 from sac_ros.spec import TaskSpec
 from sac_ros.state import QUATERNIONS, SOURCES, RobotState

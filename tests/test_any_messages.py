@@ -15,7 +15,8 @@ from geometry_msgs.msg import PointStamped, PoseStamped
 from sensor_msgs.msg import JointState
 
 from sac_ros.command_messages import command_from_message, command_message
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
 from sac_ros.fault import Fault
 from sac_ros.measurements import Measurements
 from sac_ros.messages import time_message

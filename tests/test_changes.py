@@ -7,7 +7,8 @@ import pytest
 from builders import make_spec, make_state, topic
 
 from sac_ros.changes import FROZEN_WARNING, Changes
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from builders import make_spec, make_state
 
-from sac_ros.controller import ControlStep, Mode, PolicyController
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import PolicyController
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec
 
@@ -223,6 +224,21 @@ def test_activation_again_starts_as_the_first_time() -> None:
     np.testing.assert_array_equal(
         [step.command for step in again], [step.command for step in first]
     )
+
+
+def test_every_tick_says_which_model_was_asked() -> None:
+    controller = _active(make_spec(), _always(1.0))
+    first = _run(controller, 'good ' * 2)
+    thought = controller.think(make_state(), 0.0)
+    controller.swap(_always(-1.0))
+
+    old = controller.decide(thought, 0.0)  # thought before the swap
+    new = [*_run(controller, 'good bad'), controller.overrun(0.0)]
+
+    np.testing.assert_array_equal(old.action, [1.0, 1.0])
+    np.testing.assert_array_equal(new[0].action, [-1.0, -1.0])
+    assert [step.model for step in (*first, old, *new)] == [0, 0, 0, 1, 1, 1]
+    assert controller.model == 1
 
 
 class _Answers:

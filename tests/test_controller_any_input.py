@@ -1,4 +1,4 @@
-"""controller.py: whatever is measured and whatever the policy answers, commands stay in order."""
+"""controller.py: whatever is measured, answered, explored and said, commands stay in order."""
 
 import math
 
@@ -8,7 +8,9 @@ from builders import make_spec, make_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
+from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
@@ -23,6 +25,7 @@ SPECS = {
 }
 
 _any_float = st.floats(width=64)
+_finite = st.floats(allow_nan=False, allow_infinity=False)
 _usual = st.floats(-1.0, 1.0)
 _number = st.one_of(_usual, _usual, _any_float)
 _ages = st.one_of(st.just(0.0), st.floats(0.0, 0.1), _any_float)
@@ -94,6 +97,82 @@ def test_any_measurements_and_any_answers_leave_commands_finite_bounded_and_rate
             before = command
     if spec.action.stop == 'zero':
         np.testing.assert_array_equal(before, np.zeros(spec.action_size))
+
+
+@pytest.mark.fault('F13', 'ACTIVE', '')
+@pytest.mark.parametrize('name', SPECS)
+@given(
+    exploration=st.floats(0.0, 1e6),
+    correlation_time=st.floats(0.0, 1e6),
+    answers=st.lists(st.tuples(_finite, _finite), min_size=1, max_size=25),
+)
+@settings(max_examples=40)
+def test_noise_of_any_size_leaves_commands_finite_bounded_and_rate_limited(
+    name: str, exploration: float, correlation_time: float, answers: list[tuple[float, float]]
+) -> None:
+    spec = SPECS[name]
+    generator = np.random.default_rng(0)
+    answer = np.zeros(spec.action_size)
+    controller = PolicyController(spec, lambda observation: answer)
+    controller.noise = SmoothNoise(spec, exploration, correlation_time, generator)
+    assert controller.activate(make_state(), 0.0) is None
+    before = None
+
+    for wanted in answers:
+        answer = np.array(wanted)[: spec.action_size]
+        step = controller.step(make_state(), 0.0)
+
+        assert (step.mode, step.fault) == (Mode.ACTIVE, None)
+        _assert_in_order(spec, before, step.command)
+        before = step.command
+
+
+@pytest.mark.fault('F09 F10', 'ACTIVE or SAFE', 'E_TAKEOVER_LOST')
+@pytest.mark.parametrize('name', SPECS)
+@given(
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(['take', 'take', 'let go', 'nonsense', 'silence', 'reset']),
+            st.tuples(_finite, _finite),
+            st.lists(_any_float, max_size=4),
+            st.integers(0, 12),
+        ),
+        max_size=25,
+    )
+)
+@settings(max_examples=60)
+def test_a_person_may_do_anything_and_commands_stay_finite_bounded_and_rate_limited(
+    name: str, events: list[tuple[str, tuple[float, float], list[float], int]]
+) -> None:
+    spec = SPECS[name]
+    policy_says, now = np.full(spec.action_size, 0.125, dtype=np.float32), 0.0
+    controller = PolicyController(spec, lambda observation: policy_says)
+    assert controller.activate(make_state(), now) is None
+    before, acting = None, True  # the policy's action may be carried out
+
+    for event, action, values, ticks in events:
+        if event == 'take':
+            assert controller.takeover.take(action[: spec.action_size], now) is None
+            acting = False
+        elif event == 'nonsense':
+            refusal = controller.takeover.take([*values, math.nan], now)
+            assert refusal is not None
+            assert refusal.code == 'W_TAKEOVER_REFUSED'
+        elif event == 'let go':
+            assert controller.takeover.take([], now) is None
+            acting = True
+        elif event == 'reset':
+            assert controller.reset(make_state(now), now) is None
+            acting = acting or controller.takeover.action is None
+        for _ in range(ticks):
+            now += spec.dt
+            step = controller.step(make_state(now), now)
+
+            _assert_in_order(spec, before, step.command)
+            assert step.fault is None or step.fault.code == 'E_TAKEOVER_LOST'
+            assert step.mode in (Mode.ACTIVE, Mode.SAFE)
+            assert step.is_takeover == (step.mode is Mode.ACTIVE and not acting)
+            before = step.command
 
 
 def _assert_in_order(spec: TaskSpec, before: np.ndarray | None, command: np.ndarray) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from builders import make_spec, make_state, topic
 
-from sac_ros.controller import ControlStep, Mode, PolicyController
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import PolicyController
 from sac_ros.spec import TaskSpec, load_spec
 from sac_ros.state import RobotState
 from sac_ros.timing import TickSchedule

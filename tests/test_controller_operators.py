@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from builders import make_spec, make_state
 
-from sac_ros.controller import LONGEST_PAUSE, ControlStep, Mode, PolicyController
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import LONGEST_PAUSE, PolicyController
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 
@@ -219,7 +220,7 @@ def test_an_error_in_the_program_is_a_latched_fault_and_the_loop_lives(
 
     with monkeypatch.context() as patch:
         if place == 'policy':
-            patch.setattr(controller, 'policy', broken)
+            patch.setattr(controller, '_acting', (0, broken))
         elif place == 'observe':
             patch.setattr('sac_ros.controller.observe', broken)
         else:

@@ -20,7 +20,7 @@ from message_robot import (
     state_at,
 )
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 from sac_ros.messages import stamp_of, time_message
 from sac_ros.state import SOURCES
 

@@ -11,7 +11,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 from geometry_msgs.msg import PointStamped, Twist
 from two_clocks import SPEC, WALL, Clocks
 
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
 from sac_ros.guard import FUTURE_TOLERANCE, Guard
 from sac_ros.measurements import Measurements
 

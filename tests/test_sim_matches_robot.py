@@ -16,7 +16,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 
 from sac_ros.command_messages import command_from_message, command_message
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
 from sac_ros.measurements import Measurements
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState

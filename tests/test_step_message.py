@@ -11,7 +11,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Float64MultiArray
 
-from sac_ros.controller import ControlStep, Mode, PolicyController
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.controller import PolicyController
 from sac_ros.errors import UserError
 from sac_ros.fault import CODES, Fault
 from sac_ros.step_message import step_from_message, step_layout, step_message
@@ -44,6 +45,14 @@ def test_a_tick_comes_back_exactly():
             assert ours == theirs, field.name
 
 
+def test_who_has_acted_comes_back():
+    sent = dataclasses.replace(a_step(), is_takeover=True, model=12)
+    received = through_the_wire(sent)
+    assert received.is_takeover is True
+    assert received.model == 12
+    assert through_the_wire(a_step()).is_takeover is False
+
+
 def test_a_tick_with_a_fault_has_neither_observation_nor_action():
     fault = Fault('E_OBS_STALE', 'joint_states is 0.310 s old (limit 0.1 s)')
     sent = ControlStep(1.0, 7, Mode.SAFE, None, None, np.array([0.1, -0.1]), fault)
@@ -72,6 +81,8 @@ def test_the_parts_are_labelled_for_people_with_a_plotter():
         ('sequence', 1),
         ('mode', 1),
         ('fault', 1),
+        ('takeover', 1),
+        ('model', 1),
         ('observation', 9),
         ('action', 2),
         ('command', 2),
@@ -84,5 +95,5 @@ def test_the_tick_of_another_contract_is_refused():
     with pytest.raises(UserError, match=r"control_step has the parts .* 'tiny' needs"):
         step_from_message(other, message)
     cut = Float64MultiArray(layout=message.layout, data=message.data[:-1])
-    with pytest.raises(UserError, match='and 16 numbers'):
+    with pytest.raises(UserError, match='and 18 numbers'):
         step_from_message(SPEC, cut)
