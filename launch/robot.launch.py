@@ -27,6 +27,11 @@ ARGUMENTS = {  # name -> (default, description)
     'speed_scale': ('1.0', 'Part of the speed that is carried out, 0 to 1.'),
     'expected_sha256': ('', 'When given, a model file with any other sha256 is refused.'),
     'max_action_change': ('0.5', 'How far a new model may differ, as a part of the action range.'),
+    'exploration': ('0.0', 'Noise on the actions, as a part of half the action range, 0 to 1.'),
+    'exploration_time': ('0.2', 'Time [s] in which that noise forgets what it was.'),
+    'takeover_timeout': ('0.2', 'Time [s] for which an action on ~/takeover counts.'),
+    'accept_candidates': ('false', 'Let models act that a learner offers, on trial.'),
+    'learning_folder': ('', 'Folder of the accepted model and of decisions.log.'),
     'realtime_priority': ('0', 'Real-time priority (SCHED_FIFO) of the control thread; 0: none.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
@@ -38,6 +43,11 @@ PARAMETERS = {
     'speed_scale': float,
     'expected_sha256': str,
     'max_action_change': float,
+    'exploration': float,
+    'exploration_time': float,
+    'takeover_timeout': float,
+    'accept_candidates': bool,
+    'learning_folder': str,
     'realtime_priority': int,
 }
 UNCHANGED = 'Empty: as in the model.'

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sac_ros.control_loop import ControlLoop
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 from sac_ros.fault import Fault
 from sac_ros.messages import time_message
 
@@ -28,8 +28,13 @@ def unconfigured_status(node_name: str, refusal: Fault | None) -> DiagnosticStat
     )
 
 
-def policy_status(node_name: str, loop: ControlLoop, refusal: Fault | None) -> DiagnosticStatus:
-    """Return mode, fault and the numbers behind them; `refusal`: why a newer model was refused."""
+def policy_status(
+    node_name: str, loop: ControlLoop, refusal: Fault | None, learning: Mapping[str, object]
+) -> DiagnosticStatus:
+    """Return mode, fault and the numbers behind them.
+
+    refusal: why a newer model was refused.  learning: what is to be said of candidates.
+    """
     mode = loop.controller.mode
     last = loop.last_step
     fault = loop.find_fault() if mode is Mode.INACTIVE or last is None else last.fault
@@ -44,6 +49,7 @@ def policy_status(node_name: str, loop: ControlLoop, refusal: Fault | None) -> D
         'spec_sha256': loop.spec.sha256,
         'model_sha256': loop.policy.sha256,
         'model_refused': refusal or '',
+        **learning,
         'shadow': loop.options.is_shadow,
         'speed_scale': loop.controller.speed_scale,
         'ticks': loop.statistics.ticks,

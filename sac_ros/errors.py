@@ -8,6 +8,10 @@ class UserError(ValueError):
     """A bad file, flag, message or number, told in one line; commands print it and exit with 1."""
 
 
+class WriteError(UserError):
+    """What cannot be written, as on a full disk."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name closest to `word`, or nothing."""
     matches = difflib.get_close_matches(word, list(known), n=1)

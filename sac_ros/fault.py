@@ -53,6 +53,16 @@ CODES: dict[str, str] = {
     'E_SPEC_MISMATCH': 'the contract of the model is not the one that is running',
     'E_MODEL_CHANGE': 'the model acts too differently from the running one on recent observations',
     'W_ENDING': 'the process was told to end: the robot is led to the stop command',
+    'E_TAKEOVER_LOST': 'a person who has taken over is heard no longer',
+    'W_TAKEOVER_REFUSED': 'a message on ~/takeover is no action, and was dropped',
+    # A model that a learner offers while the robot runs.
+    'E_CAND_UNWANTED': 'a candidate was offered, and none is accepted',
+    'E_CAND_KNOWN': 'the candidate has been decided on before, and is not tried again',
+    'E_CAND_WORSE': 'the returns of the model are worse than those of the model before it',
+    'W_LEARNER_LOST': 'nobody judges the model on trial: the model before it acts again',
+    'W_EPISODE_RETURN': 'a message on ~/episode_return cannot be used, and was dropped',
+    'W_ACCEPTED_IGNORED': 'the accepted model of the learning folder cannot be used',
+    'W_DISK': 'what should be kept cannot be written',
 }
 
 

@@ -1,17 +1,17 @@
-"""Write a file whole or not at all, and check an output place before work is spent on it."""
+"""Write a file whole or not at all, remove it for good, check a place before work is spent."""
 
 import os
 import tempfile
 from pathlib import Path
 
-from sac_ros.errors import UserError
+from sac_ros.errors import WriteError
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: the order that
-    survives a kill or a power cut.  Raises UserError when the folder cannot be written.
+    survives a kill or a power cut.  Raises WriteError when the folder cannot be written.
     """
     path = Path(path)
     check_writable(path)
@@ -29,27 +29,39 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary = None
         _sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from error
+        raise WriteError(f'cannot write {path}: {error.strerror}') from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there, so that no power cut brings it back.  Raises WriteError."""
+    path = Path(path)
+    try:
+        path.unlink()
+        _sync_folder(path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise WriteError(f'cannot remove {path}: {error.strerror}') from error
+
+
 def check_writable(path: Path) -> None:
-    """Raise UserError unless a file could be created at `path`; creates missing folders."""
+    """Raise WriteError unless a file could be created at `path`; creates missing folders."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise UserError(f'cannot write to folder {path.parent}: {error.strerror}') from error
+        raise WriteError(f'cannot write to folder {path.parent}: {error.strerror}') from error
     try:
         is_folder = path.is_dir()
     except OSError as error:  # a name that is too long
-        raise UserError(f'cannot write {path}: {error.strerror}') from error
+        raise WriteError(f'cannot write {path}: {error.strerror}') from error
     if is_folder:
-        raise UserError(f'cannot write {path}: it is a folder, a file is needed')
+        raise WriteError(f'cannot write {path}: it is a folder, a file is needed')
 
 
 def _umask() -> int:

@@ -11,6 +11,7 @@ from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
+from sac_ros.candidates import Candidates
 from sac_ros.control_loop import ControlLoop
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
@@ -61,7 +62,8 @@ class PolicyNode(LifecycleNode):
         declare_parameters(self)
         self._discovered_at = time.monotonic() + self.get_parameter('discovery_time').value
         self._reports = Reports(self)
-        self._models = ModelSwap(self, lambda: self.loop, self._reports.tell_policy)
+        self._candidates = Candidates(self, lambda: self.loop, self._reports.tell_policy)
+        self._models = ModelSwap(self, lambda: self.loop, self._candidates.change_base)
         self._operators = Operators(self, lambda: self.loop)
         self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
@@ -97,11 +99,12 @@ class PolicyNode(LifecycleNode):
             self._models.refusal = Fault(code, str(error))
             self.get_logger().error(f'not configured: {self._models.refusal}')
             return TransitionCallbackReturn.FAILURE
-        self._models.begin(model)
+        self._models.begin(model, policy)
         self.loop = ControlLoop(self, policy, loop_options(self))
+        self._reports.tell_policy(policy)
+        self._candidates.begin(self.loop)
         for line in contract_lines(self, self.loop):
             self.get_logger().info(line)
-        self._reports.tell_policy(policy)
         gc.collect()  # takes a tenth of a second, which nobody misses here
         return super().on_configure(state)
 
@@ -152,6 +155,7 @@ class PolicyNode(LifecycleNode):
         try:
             self._leave()
         finally:
+            self._candidates.close()
             self._operators.destroy()
 
     def prepare_end(self) -> None:
@@ -163,9 +167,9 @@ class PolicyNode(LifecycleNode):
         self._end_autostart()
         if self.loop is not None:
             self.loop.stop()
-            self.loop.flush()
             loop, self.loop = self.loop, None
             loop.destroy()
+        self._candidates.end()
         gc.unfreeze()  # what stays frozen is never freed: others would see us for 20 s more
 
     def _running_loop(self) -> ControlLoop:
@@ -207,10 +211,11 @@ class PolicyNode(LifecycleNode):
             self._autostart = None
 
     def _report(self) -> None:
-        self._reports.publish(self.loop, self._models.refusal)
+        self._reports.publish(self.loop, self._models.refusal, self._candidates.values())
 
     def _look_around(self) -> None:
         """Stop the robot while somebody else commands it too; in shadow mode that is as it is."""
+        self._models.end_exploration()
         if self.loop is None or self.loop.options.is_shadow:
             return
         topic = self.loop.spec.topics['command'].name

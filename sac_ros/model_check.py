@@ -49,9 +49,19 @@ class ModelChecker:
 
     def __exit__(self, *error: object) -> None:
         """End the child."""
+        self.close()
+
+    def close(self) -> None:
+        """End the child, and leave no trace."""
         if self._child is not None:
             self._child.end()
         self._folder.cleanup()
+
+    def interrupt(self) -> None:
+        """End the child in the middle of what it does; for other threads."""
+        child = self._child
+        if child is not None:
+            child.process.kill()
 
     @property
     def pid(self) -> int | None:

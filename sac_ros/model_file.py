@@ -41,7 +41,7 @@ def read_model(path: Path, expected_sha256: str = '') -> bytes:
         raise _unreadable(where, str(error.strerror)) from error
     finally:
         os.close(descriptor)
-    _check_size(len(data), where)  # it may have grown meanwhile
+    check_size(len(data), where)  # it may have grown meanwhile
     if expected_sha256:
         check_sha256(data, expected_sha256, where)
     return data
@@ -60,6 +60,14 @@ def check_sha256(data: bytes, expected: str, where: str) -> None:
         raise ModelError(
             f'{where} has sha256 {found[:12]}...; {expected[:12].lower()}... is expected',
             'E_MODEL_UNTRUSTED',
+        )
+
+
+def check_size(size: int, where: str) -> None:
+    """Raise ModelError when a model has more bytes than any policy needs."""
+    if size > MAX_BYTES:
+        raise ModelError(
+            f'{where} has {size} bytes; at most {MAX_BYTES} are allowed', 'E_MODEL_PATH'
         )
 
 
@@ -86,14 +94,7 @@ def _check_digits(expected: str) -> None:
 def _check_kind_and_size(status: os.stat_result, where: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _unsuitable(where, _KINDS.get(stat.S_IFMT(status.st_mode), 'no file'))
-    _check_size(status.st_size, where)
-
-
-def _check_size(size: int, where: str) -> None:
-    if size > MAX_BYTES:
-        raise ModelError(
-            f'{where} has {size} bytes; at most {MAX_BYTES} are allowed', 'E_MODEL_PATH'
-        )
+    check_size(status.st_size, where)
 
 
 def _unsuitable(where: str, found: str) -> ModelError:

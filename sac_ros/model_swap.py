@@ -26,15 +26,15 @@ class ModelSwap:
         self,
         node: LifecycleNode,
         find_loop: Callable[[], ControlLoop | None],
-        tell: Callable[[OnnxPolicy], None],
+        change_base: Callable[[OnnxPolicy], None],
     ) -> None:
-        """Serve the parameters of `node`; `tell` announces the model that acts from now on."""
+        """Serve the parameters of `node`; `change_base` lets another model act."""
         self.refusal: Fault | None = None  # why the newest model was refused
         self._node = node
         self._find_loop = find_loop
-        self._tell = tell
-        self._path = ''  # of the model that acts
-        self._previous: tuple[str, OnnxPolicy] | None = None  # with its path
+        self._change_base = change_base
+        self._base: tuple[str, OnnxPolicy] | None = None  # the model that was asked for
+        self._previous: tuple[str, OnnxPolicy] | None = None  # the one before, with its path
         self._returning: OnnxPolicy | None = None  # has acted before: it needs no check
         self._candidate: OnnxPolicy | None = None  # checked, and about to take over
         if hasattr(node, 'add_post_set_parameters_callback'):
@@ -44,16 +44,30 @@ class ModelSwap:
             node.add_on_set_parameters_callback(self._check_and_apply)
         node.create_service(Trigger, '~/rollback', self._answer_rollback)
 
-    def begin(self, path: str) -> None:
-        """Begin with the model at `path`: the node is configured anew."""
-        self._path = path
+    def begin(self, path: str, policy: OnnxPolicy) -> None:
+        """Begin with the model that was read from `path`: the node is configured anew."""
+        self._base = (path, policy)
         self._previous = self.refusal = None
+
+    def end_exploration(self) -> None:
+        """Let the parameter say that nothing is explored: after a stop, and in shadow mode."""
+        loop = self._find_loop()
+        if loop is None or loop.controller.noise is not None:
+            return
+        if self._node.get_parameter('exploration').value > 0.0:
+            self._node.set_parameters([Parameter('exploration', value=0.0)])
+            self._node.get_logger().warning(
+                "exploration is off: parameter 'exploration' is 0.0 now, set it to explore again"
+            )
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
         """Check a change, and the model that it names, without changing anything."""
         values = {parameter.name: parameter.value for parameter in parameters}
         loop = self._find_loop()
         self._candidate = None
+        if loop is not None and loop.options.is_shadow and values.get('exploration'):
+            reason = "'exploration' stays 0 in shadow mode: there is nothing to be learned from it"
+            return SetParametersResult(successful=False, reason=reason)
         for name in ('shadow', 'use_sim_time'):
             if loop is not None and name in values:
                 reason = f"'{name}' is read by configure: deactivate, clean up first"
@@ -65,7 +79,7 @@ class ModelSwap:
                 self._candidate = load_candidate(
                     Path(values['model']).expanduser(),
                     loop.policy,
-                    _recent_observations(loop),
+                    recent_observations(loop),
                     float(self._node.get_parameter('max_action_change').value),
                     str(self._node.get_parameter('expected_sha256').value),
                 )
@@ -82,11 +96,13 @@ class ModelSwap:
             return
         for parameter in parameters:
             if parameter.name == 'speed_scale':
-                loop.set_speed_scale(parameter.value)
+                loop.controller.speed_scale = parameter.value
             elif parameter.name == 'ramp_time':
-                loop.set_ramp_time(parameter.value)
+                loop.controller.ramp_time = parameter.value
+            elif parameter.name == 'exploration':
+                loop.explore(parameter.value, self._node.get_parameter('exploration_time').value)
             elif parameter.name == 'model' and candidate is not None:
-                self._take_over(loop, candidate, parameter.value)
+                self._take_over(candidate, parameter.value)
 
     def _check_and_apply(self, parameters: list[Parameter]) -> SetParametersResult:
         result = self._check(parameters)
@@ -110,17 +126,14 @@ class ModelSwap:
         answer.message = acting if result.successful else result.reason
         return answer
 
-    def _take_over(self, loop: ControlLoop, policy: OnnxPolicy, path: str) -> None:
-        replaced = loop.swap(policy)
-        self._previous, self._path = (self._path, replaced), path
+    def _take_over(self, policy: OnnxPolicy, path: str) -> None:
+        self._change_base(policy)
+        self._previous, self._base = self._base, (path, policy)
         self.refusal = None
-        self._tell(policy)
-        self._node.get_logger().info(
-            f'model {policy.sha256[:12]} has taken over from {replaced.sha256[:12]}'
-        )
+        self._node.get_logger().info(f'model {policy.sha256[:12]} has taken over')
 
 
-def _recent_observations(loop: ControlLoop) -> np.ndarray:
+def recent_observations(loop: ControlLoop) -> np.ndarray:
     """Return the newest observations of a loop, shape (k, observation_size)."""
     recent = list(loop.recent_observations)
     return np.array(recent, dtype=np.float32).reshape(len(recent), loop.spec.observation_size)

@@ -1,5 +1,6 @@
 """The parameters of policy_node: what the operator decides and no contract can know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -24,6 +25,9 @@ class LoopOptions:
     speed_scale: float = 1.0  # 0 to 1
     is_shadow: bool = False  # commands go to ~/shadow_command, for people to look at
     realtime_priority: int = 0  # of the control thread (SCHED_FIFO); 0: as all others
+    exploration: float = 0.0  # 0 to 1: deviation of the noise, as a part of half the action range
+    exploration_time: float = 0.2  # [s] in which the noise forgets what it was
+    takeover_timeout: float = 0.2  # [s] for which a person's action counts
 
 
 PARAMETERS: dict[str, Declared] = {
@@ -68,18 +72,47 @@ PARAMETERS: dict[str, Declared] = {
         'part of the action range.',
         largest=1.0,
     ),
+    'accept_candidates': Declared(
+        False,
+        'Let models act that are offered on ~/candidate, when they pass the gate, for as long as '
+        'their returns are not worse than before.  False ends a trial.',
+    ),
+    'learning_folder': Declared(
+        '',
+        'Folder of the accepted model, which acts again after the next start, and of '
+        'decisions.log.  Without it no candidate is accepted.',
+        read_only=True,
+    ),
     'realtime_priority': Declared(
         0,
         'Real-time priority (SCHED_FIFO) of the control thread; 0: like everybody else.',
         largest=98,
         read_only=True,
     ),
+    'exploration': Declared(
+        0.0,
+        'Smooth noise on the actions of the policy: its standard deviation, as a part of half the '
+        'action range.  An emergency stop and shadow mode set it to 0.',
+        largest=1.0,
+    ),
+    'exploration_time': Declared(
+        0.2,
+        'Time [s] in which that noise forgets what it was.  Read when exploration is set.',
+        largest=60.0,
+    ),
+    'takeover_timeout': Declared(
+        0.2,
+        'Time [s] for which an action on ~/takeover counts.  The robot is stopped when no other '
+        'comes meanwhile, until another comes or the person lets go.',
+        largest=10.0,
+        read_only=True,
+    ),
 }
 
 
-def declare_parameters(node: Node) -> None:
+def declare_parameters(node: Node, parameters: Mapping[str, Declared] = PARAMETERS) -> None:
     """Declare all of them, each with its description and its range."""
-    for name, declared in PARAMETERS.items():
+    for name, declared in parameters.items():
         node.declare_parameter(name, declared.default, _descriptor(declared))
 
 
@@ -90,6 +123,9 @@ def loop_options(node: Node) -> LoopOptions:
         speed_scale=node.get_parameter('speed_scale').value,
         is_shadow=node.get_parameter('shadow').value,
         realtime_priority=node.get_parameter('realtime_priority').value,
+        exploration=node.get_parameter('exploration').value,
+        exploration_time=node.get_parameter('exploration_time').value,
+        takeover_timeout=node.get_parameter('takeover_timeout').value,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
@@ -33,15 +34,18 @@ class Reports:
         self._policy_info = node.create_publisher(String, '~/policy_info', LATCHED)
         self._published_at = time.monotonic()
 
-    def publish(self, loop: ControlLoop | None, refusal: Fault | None) -> None:
-        """Tell how things are; called once in REPORT_PERIOD."""
+    def publish(
+        self, loop: ControlLoop | None, refusal: Fault | None, learning: Mapping[str, object]
+    ) -> None:
+        """Tell how things are, and how `learning` goes; called once in REPORT_PERIOD."""
         self._notice_starvation(loop)
         name = self._node.get_fully_qualified_name()
         now = self._node.get_clock().now().nanoseconds * 1e-9
         if loop is None:
             self._diagnostics.publish(diagnostic_array(unconfigured_status(name, refusal), now))
             return
-        self._diagnostics.publish(diagnostic_array(policy_status(name, loop, refusal), now))
+        status = policy_status(name, loop, refusal, learning)
+        self._diagnostics.publish(diagnostic_array(status, now))
         self._statistics.publish(diagnostic_array(statistics_status(name, loop), now))
 
     def tell_policy(self, policy: OnnxPolicy) -> None:

@@ -242,10 +242,10 @@ def _checked(content: object, where: str) -> TaskSpec:
     try:
         return TaskSpec.model_validate(content)
     except ValidationError as error:
-        raise SpecError(f'{where}: {_first_line(error)}') from error
+        raise SpecError(f'{where}: {first_problem(error)}') from error
 
 
-def _first_line(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     """Return the first problem as `place: what was found and what is allowed`."""
     first = error.errors()[0]
     place = '.'.join(str(part) for part in first['loc'])

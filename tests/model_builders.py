@@ -49,6 +49,21 @@ def onnx_model(
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def constant_model(spec: TaskSpec, action: Sequence[float]) -> bytes:
+    """Return a model file made by hand that always answers `action`."""
+    nodes = [
+        helper.make_node('MatMul', ['observation', 'zeros'], ['nothing']),
+        helper.make_node('Add', ['nothing', 'constant'], ['action']),
+    ]
+    golden = {'observation': [[0.0] * spec.observation_size], 'action': [list(action)]}
+    return onnx_model(
+        spec,
+        nodes=nodes,
+        constants=[constant('constant', action)],
+        metadata=make_metadata(spec, golden),
+    )
+
+
 def raw_model(
     spec: TaskSpec,
     *,

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from builders import make_spec, make_state, topic
 from node_process import NodeProcess, parameters, running
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from ros import Peer, Stream, policy_status, values_of, wait_for, write_constant_model
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.controller import ControlStep, Mode
+from sac_ros.control_step import ControlStep, Mode
 from sac_ros.lifecycle_node import PolicyNode
 from sac_ros.state_messages import state_message
 from sac_ros.step_message import step_from_message
@@ -182,6 +185,15 @@ def lone_arm(peer: Peer) -> Iterator[Arm]:
     arm = Arm(peer, '/lone')
     yield arm
     arm.close()
+
+
+def set_parameter(
+    peer: Peer, node: str, name: str, value: str | bool | float
+) -> SetParametersResult:
+    """Set a parameter of a node, and return whether it was accepted, and why not."""
+    message = Parameter(name, value=value).to_parameter_msg()
+    request = SetParameters.Request(parameters=[message])
+    return peer.call(SetParameters, f'{node}/set_parameters', request).results[0]
 
 
 def wait_for_values(diagnostics: list, node: str, what: str, **wanted: str) -> dict[str, str]:

@@ -14,14 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import pytest
 import rclpy
-from builders import make_metadata, onnx_model
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from onnx import helper, numpy_helper
+from model_builders import constant_model
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -227,14 +225,7 @@ class Stream:
 
 def write_constant_model(path: Path, spec: TaskSpec, action: Sequence[float]) -> Path:
     """Write a model that always answers `action`, and return its path."""
-    nodes = [
-        helper.make_node('MatMul', ['observation', 'zeros'], ['nothing']),
-        helper.make_node('Add', ['nothing', 'constant'], ['action']),
-    ]
-    constant = numpy_helper.from_array(np.array([action], dtype=np.float32), 'constant')
-    golden = {'observation': [[0.0] * spec.observation_size], 'action': [list(action)]}
-    metadata = make_metadata(spec, golden)
-    path.write_bytes(onnx_model(spec, nodes=nodes, constants=[constant], metadata=metadata))
+    path.write_bytes(constant_model(spec, action))
     return path
 
 

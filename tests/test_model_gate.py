@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import export_model, make_actor, make_metadata, make_spec, onnx_model
-from model_builders import constant, edit_model
+from builders import export_model, make_actor, make_spec, onnx_model
+from model_builders import constant, constant_model, edit_model
 from onnx import ModelProto, helper, numpy_helper
 
 from sac_ros.model_error import ModelError
 from sac_ros.model_gate import check_action_change, check_candidate, load_candidate
 from sac_ros.policy import OnnxPolicy
-from sac_ros.spec import TaskSpec
 from sim_training.export import build_policy
 
 SPEC = make_spec(lower=[-1.0, -2.0], upper=[1.0, 2.0])
@@ -38,19 +37,6 @@ def shifted(by: float) -> bytes:
     actor = make_actor(SPEC)
     actor.mean_head.bias[0] += by
     return build_policy(actor, SPEC, {}, 'shifted')[1]
-
-
-def constant_model(spec: TaskSpec, action: list[float]) -> bytes:
-    """Return a model by hand that always answers `action`."""
-    nodes = [
-        helper.make_node('MatMul', ['observation', 'zeros'], ['nothing']),
-        helper.make_node('Add', ['nothing', 'constant'], ['action']),
-    ]
-    golden = {'observation': [[0.0] * spec.observation_size], 'action': [action]}
-    metadata = make_metadata(spec, golden)
-    return onnx_model(
-        spec, nodes=nodes, constants=[constant('constant', action)], metadata=metadata
-    )
 
 
 def refusal(act: Callable[[], object]) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def test_a_policy_node_whose_log_nobody_reads_goes_on_stopping_its_robot(tmp_pat
     from policy_nodes import ACTION, AT_ONCE, SPEC, Arm
     from ros import Peer, write_constant_model
 
-    from sac_ros.controller import Mode
+    from sac_ros.control_step import Mode
 
     model = write_constant_model(tmp_path / 'arm.onnx', SPEC, ACTION)
     reader, writer = os.pipe()

@@ -15,7 +15,7 @@ from rcl_interfaces.srv import DescribeParameters
 from ros import Peer, wait_for
 from std_msgs.msg import String
 
-from sac_ros.controller import ControlStep, Mode
+from sac_ros.control_step import ControlStep, Mode
 from sac_ros.messages import LATCHED
 from sac_ros.parameters import PARAMETERS
 
@@ -123,7 +123,8 @@ def test_a_state_of_500_hertz_makes_one_command_in_ten(configured: None, arm: Ar
 def test_the_node_listens_to_the_topics_of_its_terms_and_to_no_other(configured: None, peer: Peer):
     topics = peer.node.get_subscriber_names_and_types_by_node('policy_node', '/arm')
     heard = {name for name, _ in topics} - {'/parameter_events'}
-    assert heard == {'/arm/joint_states', f'{NODE}/estop'}
+    own = {f'{NODE}/{name}' for name in ('estop', 'takeover', 'candidate', 'episode_return')}
+    assert heard == {'/arm/joint_states', *own}
 
 
 def test_the_model_in_use_is_told_to_whoever_comes_later(configured: None, peer: Peer):
@@ -144,7 +145,9 @@ def test_parameters_explain_themselves(process: NodeProcess, peer: Peer):
         'autostart',
         'discovery_time',
         'expected_sha256',
+        'learning_folder',
         'realtime_priority',
+        'takeover_timeout',
     }
     assert found['speed_scale'].floating_point_range[0].to_value == 1.0
     assert found['realtime_priority'].integer_range[0].to_value == 98

@@ -18,7 +18,8 @@ from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros import Peer, policy_status, wait_for
 
-from sac_ros.controller import Mode, PolicyController
+from sac_ros.control_step import Mode
+from sac_ros.controller import PolicyController
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros

@@ -19,7 +19,7 @@ from ros import Peer, policy_status, values_of, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 from sac_ros.state_messages import state_message
 
 pytest_plugins = ('policy_nodes',)

@@ -13,7 +13,7 @@ from policy_nodes import ACTION, LONE_NODE, TIMEOUT, start
 from ros import Peer, wait_for, write_constant_model
 from std_msgs.msg import Float64MultiArray
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 from sac_ros.messages import LATCHED
 from sac_ros.state_messages import state_message
 from sac_ros.step_message import step_from_message

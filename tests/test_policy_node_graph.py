@@ -13,7 +13,7 @@ from ros import Peer, wait_for
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros

@@ -15,7 +15,7 @@ from rcl_interfaces.srv import SetParameters
 from ros import Peer, wait_for, write_constant_model
 from std_srvs.srv import Trigger
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros

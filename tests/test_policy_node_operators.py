@@ -8,24 +8,14 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import NodeProcess, running
-from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
-from rcl_interfaces.srv import SetParameters
+from policy_nodes import LONE_NODE, NODE, SPEC, Arm, set_parameter, settle, start
 from ros import Peer, wait_for
 from std_msgs.msg import Bool, Float64MultiArray
 
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros
-
-
-def set_double(peer: Peer, node: str, name: str, value: float) -> SetParametersResult:
-    parameter = Parameter(
-        name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-    )
-    request = SetParameters.Request(parameters=[parameter])
-    return peer.call(SetParameters, f'{node}/set_parameters', request).results[0]
 
 
 @pytest.mark.parametrize('way', ['service', 'topic'])
@@ -93,11 +83,11 @@ def test_the_speed_is_scaled_from_the_next_tick_on(configured: None, peer: Peer,
     arm.send_states()
     arm.activate()
     wait_for(lambda: arm.commands and arm.sent()[-1][0] > 0.89, 'full speed')
-    assert set_double(peer, NODE, 'speed_scale', 0.5).successful
+    assert set_parameter(peer, NODE, 'speed_scale', 0.5).successful
     wait_for(lambda: arm.sent()[-1][0] == pytest.approx(0.45), 'half the speed')
-    assert not set_double(peer, NODE, 'speed_scale', 1.5).successful
-    assert not set_double(peer, NODE, 'speed_scale', float('nan')).successful
-    assert set_double(peer, NODE, 'speed_scale', 1.0).successful
+    assert not set_parameter(peer, NODE, 'speed_scale', 1.5).successful
+    assert not set_parameter(peer, NODE, 'speed_scale', float('nan')).successful
+    assert set_parameter(peer, NODE, 'speed_scale', 1.0).successful
     wait_for(lambda: arm.sent()[-1][0] > 0.89, 'full speed again')
 
 
@@ -129,11 +119,7 @@ def test_in_shadow_mode_the_robot_hears_nothing_and_the_operator_everything(
 
 
 def test_shadow_mode_cannot_be_left_under_a_configured_node(configured: None, peer: Peer):
-    parameter = Parameter(
-        name='shadow', value=ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
-    )
-    request = SetParameters.Request(parameters=[parameter])
-    result = peer.call(SetParameters, f'{NODE}/set_parameters', request).results[0]
+    result = set_parameter(peer, NODE, 'shadow', True)
     assert not result.successful
     assert result.reason == "'shadow' is read by configure: deactivate, clean up first"
 
@@ -145,7 +131,7 @@ def test_no_parameter_changes_what_the_contract_says(
 ):
     arm.send_states()
     arm.activate()
-    assert not set_double(peer, NODE, name, 9.0).successful
+    assert not set_parameter(peer, NODE, name, 9.0).successful
     arm.wait_for_mode(Mode.ACTIVE)
 
 

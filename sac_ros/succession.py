@@ -1,0 +1,181 @@
+"""Succession: which model acts in place of the base model, and when it must give way.
+
+The control loop swaps models between two ticks; what takes time, files above all, comes after.
+"""
+
+from collections.abc import Callable, MutableSequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sac_ros.accepted_model import Acceptance, find_accepted, forget_accepted, keep_accepted
+from sac_ros.control_step import Mode
+from sac_ros.decision_log import time_now
+from sac_ros.episode_return import read_episode_return
+from sac_ros.errors import UserError
+from sac_ros.fault import Fault
+from sac_ros.ladder import Ladder, Rung, watch_against
+from sac_ros.model_file import check_sha256
+from sac_ros.model_gate import check_candidate
+from sac_ros.policy import OnnxPolicy
+
+if TYPE_CHECKING:
+    from sac_ros.control_loop import ControlLoop
+    from sac_ros.decisions import Decisions
+
+# A trial that nobody judges ends: after so many of the longest episodes without a return.
+UNJUDGED_EPISODES = 5
+
+
+class Succession:
+    """The models of one control loop, from configure to cleanup."""
+
+    def __init__(
+        self,
+        loop: 'ControlLoop',
+        folder: Path | None,
+        decisions: 'Decisions',
+        condemned: MutableSequence[str],
+        tell_policy: Callable[[OnnxPolicy], None],
+    ) -> None:
+        """Begin with the model of `loop` as the base; what is accepted is kept in `folder`.
+
+        The sha256 of models that have failed are added to `condemned`; `tell_policy` announces
+        the model that acts from now on.
+        """
+        self.ladder = Ladder(Rung(loop.policy))
+        self.ladder.base.numbers.append(loop.controller.model)
+        self._loop = loop
+        self._folder = folder
+        self._decisions = decisions
+        self._condemned = condemned
+        self._tell_policy = tell_policy
+        self._judged_at = 0  # [ticks]: the begin of the trial, or its newest return
+
+    def restore(self, expected_sha256: str) -> None:
+        """Let the model act that was accepted earlier in place of this base, if there is one."""
+        base = self.ladder.base
+        try:
+            found = find_accepted(self._folder, base.policy.sha256) if self._folder else None
+            if found is None:
+                return
+            data, acceptance = found
+            where = f'accepted model {acceptance.sha256[:12]}'
+            if expected_sha256:
+                check_sha256(data, expected_sha256, where)
+            nothing = np.empty((0, self._loop.spec.observation_size), dtype=np.float32)
+            policy = check_candidate(data, where, base.policy, nothing, 1.0)
+        except UserError as error:
+            self._loop.warn(Fault('W_ACCEPTED_IGNORED', f'the base model acts: {error}'))
+            return
+        base.returns.extend(acceptance.base_returns)
+        # Its own returns are of another day: a candidate waits for new ones.
+        self.ladder.accepted = Rung(policy, data, watch_against(acceptance.base_returns))
+        self._act()
+        text = f'accepted {acceptance.time} in place of {base.policy.sha256[:12]}'
+        self._decisions.tell('restored', policy.sha256, text=text)
+
+    def change_base(self, policy: OnnxPolicy) -> None:
+        """Let another base model act; what was learnt for the one before is forgotten."""
+        was_learning = self.ladder.accepted is not None
+        self.ladder = Ladder(Rung(policy))
+        self._act()
+        if was_learning:
+            self._forget()
+        self._decisions.tell('base model', policy.sha256, text='another model was asked for')
+
+    def back_to_base(self) -> None:
+        """Let the base model act at once, and none of the others again."""
+        for rung in (self.ladder.on_trial, self.ladder.accepted):
+            if rung is not None:
+                self._condemned.append(rung.policy.sha256)
+                self.ladder.drop(rung)
+        self._act()
+
+    def begin_trial(self, policy: OnnxPolicy, data: bytes) -> None:
+        """Let a candidate act that has passed the gate."""
+        before = self.ladder.acting
+        self.ladder.try_out(policy, data)
+        self._judged_at = self._loop.statistics.ticks
+        self._act()
+        self._decisions.tell(
+            'on trial',
+            policy.sha256,
+            text=f'in place of {before.policy.sha256[:12]}',
+            before=before.returns,
+        )
+
+    def watch_trial(self, unwanted: Fault | None) -> None:
+        """End a trial that is unwanted now, that a fault has ended, or that nobody judges."""
+        rung = self.ladder.on_trial
+        if rung is None:
+            return
+        fault = unwanted
+        ticks = self._loop.statistics.ticks - self._judged_at
+        if fault is None and self._loop.controller.mode is Mode.FAULT:
+            fault = self._loop.find_fault()
+            self._condemned.append(rung.policy.sha256)
+        if fault is None and ticks > UNJUDGED_EPISODES * self.ladder.longest:
+            text = f'no return for {ticks} ticks; the longest episode has {self.ladder.longest}'
+            fault = Fault('W_LEARNER_LOST', text)
+            self._loop.warn(fault)
+        if fault is not None:
+            self._roll_back(rung, fault)
+
+    def take_return(self, text: str) -> None:
+        """Judge the model that has acted in an episode.  Raises UserError on nonsense."""
+        verdict = self.ladder.add(read_episode_return(text))
+        self._judged_at = self._loop.statistics.ticks
+        if verdict is None:
+            return
+        if verdict.is_good:
+            self._accept(verdict.rung, verdict.text)
+        else:
+            self._condemned.append(verdict.rung.policy.sha256)
+            self._roll_back(verdict.rung, Fault('E_CAND_WORSE', verdict.text))
+
+    def _accept(self, rung: Rung, text: str) -> None:
+        before = rung.watch.before if rung.watch else ()
+        self.ladder.accept(rung)
+        base = self.ladder.base
+        acceptance = Acceptance(
+            sha256=rung.policy.sha256,
+            base_sha256=base.policy.sha256,
+            time=time_now(),
+            returns=tuple(rung.returns),
+            base_returns=tuple(base.returns),
+        )
+        try:
+            if self._folder is not None:
+                keep_accepted(self._folder, rung.data, acceptance)
+        except UserError as error:
+            self._loop.warn(Fault('W_DISK', str(error)))
+        self._decisions.tell('accepted', rung.policy.sha256, '', text, rung.returns, before)
+
+    def _roll_back(self, rung: Rung, fault: Fault) -> None:
+        """Let the model act again that is below `rung`."""
+        before = rung.watch.before if rung.watch else ()
+        was_accepted = rung is self.ladder.accepted
+        self.ladder.drop(rung)
+        self._act()
+        if was_accepted:
+            self._forget()
+        self._decisions.tell(
+            'rolled back', rung.policy.sha256, fault.code, fault.text, rung.returns, before
+        )
+
+    def _forget(self) -> None:
+        try:
+            if self._folder is not None:
+                forget_accepted(self._folder)
+        except UserError as error:
+            self._loop.warn(Fault('W_DISK', str(error)))
+
+    def _act(self) -> None:
+        """Let the highest model of the ladder act from the next tick on."""
+        rung = self.ladder.acting
+        if self._loop.policy is not rung.policy:
+            self._loop.swap(rung.policy)
+            rung.numbers.append(self._loop.controller.model)
+            self._tell_policy(rung.policy)

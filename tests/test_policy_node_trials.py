@@ -1,0 +1,152 @@
+"""Candidates on trial at a running node: accepted, or rolled back within an episode."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from model_builders import constant_model
+
+pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from node_process import NodeProcess, running
+from offers import Learner, as_sent, check_control, learning_in
+from policy_nodes import ACTION, NODE, SPEC, Arm, start, wait_for_values
+from ros import Peer, wait_for
+
+from sac_ros.control_step import Mode
+
+pytest_plugins = ('policy_nodes', 'offers')
+pytestmark = pytest.mark.ros
+
+BETTER = constant_model(SPEC, (0.5, -0.9))  # 0.4 / 2 = 0.2 of the range of the first joint away
+OTHER = constant_model(SPEC, (0.3, -0.9))
+
+
+@pytest.fixture(scope='module')
+def process(model: Path, folder: Path) -> Iterator[NodeProcess]:
+    with running(*start('/arm', model=model, **learning_in(folder))) as process:
+        yield process
+
+
+def wait_for_action(arm: Arm, action: tuple[float, ...]) -> None:
+    def acts() -> bool:
+        newest = arm.newest()
+        return newest is not None and tuple(newest.action.astype(float)) == as_sent(action)
+
+    wait_for(acts, lambda: f'{action}; the newest step is {arm.newest()}')
+
+
+@pytest.mark.fault('F05', 'ACTIVE', 'E_CAND_WORSE')
+def test_a_candidate_is_tried_and_accepted_and_a_worse_one_is_rolled_back_after_one_episode(
+    learner: Learner, peer: Peer, arm: Arm, folder: Path
+):
+    first = len(arm.records) - 1
+    better = learner.offer(BETTER)
+    waits = learner.wait_for('waits', better)
+    assert waits['text'] == 'fewer than 3 returns of the model that acts are known'
+
+    learner.tell(0, 9.0, 10.0, 11.0)
+    assert learner.wait_for('on trial', better)['before'] == [9.0, 10.0, 11.0]
+    wait_for_action(arm, (0.5, -0.9))
+    assert arm.newest().model == 1
+    learner.tell(1, 12.0, 13.0, 14.0)
+    accepted = learner.wait_for('accepted', better)
+    assert accepted['text'] == 'return 13 +- 1 of 3 episodes; 10 +- 1 of 3 episodes before'
+    assert accepted['returns'] == [12.0, 13.0, 14.0]
+    assert (folder / 'accepted.onnx').read_bytes() == BETTER
+
+    other = learner.offer(OTHER)
+    learner.wait_for('on trial', other)
+    wait_for_action(arm, (0.3, -0.9))
+    learner.tell(2, 5.0)
+    fallen = learner.wait_for('rolled back', other)
+    assert fallen['code'] == 'E_CAND_WORSE'
+    assert fallen['text'] == 'return 5 of 1 episode; 13 +- 1 of 3 episodes before'
+    wait_for_action(arm, (0.5, -0.9))
+    learner.offer(OTHER)
+    assert learner.wait_for('refused', other)['code'] == 'E_CAND_KNOWN'
+
+    learner.tell(3, 1.0)  # the accepted one, now far below the base
+    assert learner.wait_for('rolled back', better)['before'] == [9.0, 10.0, 11.0]
+    wait_for_action(arm, ACTION)
+    assert not (folder / 'accepted.onnx').exists()
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    told = wait_for_values(diagnostics, NODE, 'the base', acting='base', base_return='10')
+    assert (told['candidates_accepted'], told['candidates_rolled_back']) == ('1', '2')
+    assert told['last_decision'].endswith('return 1 of 1 episode; 10 +- 1 of 3 episodes before')
+    check_control(arm.steps(first))
+    log = (folder / 'decisions.log').read_text()
+    assert f'{other[:12]}  rolled back  E_CAND_WORSE: return 5 of 1 episode;' in log
+
+
+def test_the_base_model_acts_at_once_when_somebody_asks_for_it(
+    learner: Learner, arm: Arm, folder: Path
+):
+    better = constant_model(SPEC, (0.6, -0.9))
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(better)
+    learner.wait_for('on trial', sha256)
+    learner.tell(1, 12.0, 13.0, 14.0)
+    learner.wait_for('accepted', sha256)
+
+    answer = learner.call('base_model')
+    assert answer.success
+    assert answer.message == 'the base model acts; no candidate is accepted any more'
+    wait_for_action(arm, ACTION)
+    assert not (folder / 'accepted.onnx').exists()
+    learner.offer(better)
+    assert learner.wait_for('refused', sha256)['code'] == 'E_CAND_UNWANTED'
+    assert learner.set('accept_candidates', True)
+    learner.offer(better)
+    wait_for(lambda: learner.decisions(sha256)[-1]['code'] == 'E_CAND_KNOWN', 'the refusal')
+
+
+def test_a_trial_ends_when_no_candidate_is_wanted_any_more(learner: Learner, arm: Arm):
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, (0.75, -0.9)))
+    learner.wait_for('on trial', sha256)
+
+    assert learner.set('accept_candidates', False)
+    assert learner.wait_for('rolled back', sha256)['code'] == 'E_CAND_UNWANTED'
+    wait_for_action(arm, ACTION)
+
+
+@pytest.mark.fault('F05', 'FAULT', 'E_ESTOP')
+def test_an_emergency_stop_ends_a_trial(learner: Learner, arm: Arm):
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, (0.7, -0.9)))
+    learner.wait_for('on trial', sha256)
+
+    assert arm.call('estop').success
+    assert learner.wait_for('rolled back', sha256)['code'] == 'E_ESTOP'
+    assert arm.call('reset').success
+    arm.wait_for_mode(Mode.ACTIVE)
+    wait_for_action(arm, ACTION)
+
+
+@pytest.mark.fault('F01', 'ACTIVE', 'W_LEARNER_LOST')
+def test_a_trial_that_nobody_judges_ends(learner: Learner, peer: Peer, arm: Arm):
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    learner.tell(0, 9.0, 10.0, 11.0, length=3)
+    sha256 = learner.offer(constant_model(SPEC, (0.8, -0.9)))
+    learner.wait_for('on trial', sha256)
+
+    told = learner.wait_for('rolled back', sha256)  # after 5 episodes of 3 ticks
+    assert told['code'] == 'W_LEARNER_LOST'
+    assert told['text'].endswith('; the longest episode has 3')
+    wait_for_action(arm, ACTION)
+    wait_for_values(diagnostics, NODE, 'the warning', **{'count.W_LEARNER_LOST': '1'})
+
+
+def test_nonsense_about_episodes_is_dropped_with_a_warning(
+    learner: Learner, peer: Peer, process: NodeProcess
+):
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    for text in ('', '{}', '[' * 999, json.dumps({'model': 9, 'return': 1.0, 'length': 1})):
+        learner.say(text)
+    wait_for_values(
+        diagnostics, NODE, 'the warnings', acting_return='', **{'count.W_EPISODE_RETURN': '4'}
+    )
+    assert process.log().count('W_EPISODE_RETURN') == 1
