@@ -38,6 +38,9 @@ COMMANDS = {
     'export': Entry('sim_training.export', 'ExportCommand', 'write a training run as a model'),
     'show': Entry('sac_ros.show', 'ShowCommand', 'print the contract inside a model'),
     'run': Entry('sim_training.run', 'RunCommand', 'run a model over ROS 2 on a simulated robot'),
+    'finetune': Entry(
+        'sim_training.finetune', 'FinetuneCommand', 'rehearse learning on a robot that differs'
+    ),
     'bench': Entry(
         'sim_training.bench', 'BenchCommand', 'measure control, training, envs beside peers'
     ),

@@ -105,7 +105,7 @@ def test_every_argument_of_a_launch_file_exists(page: Path) -> None:
         tree = ast.parse((ROOT / 'launch' / launch[1]).read_text(encoding='utf-8'))
         keys = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys]
         known = {key.value for key in keys if isinstance(key, ast.Constant)}
-        assert set(re.findall(r'(\w+):=', launch[2])) <= known, code
+        assert set(re.findall(r'([\w.]+):=', launch[2])) <= known, code
 
 
 @each_page

@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 from ros import Peer, policy_status, values_of, wait_for
 
 from sac_ros import control_loop, lifecycle_node, parameters
-from sac_ros.controller import Mode
+from sac_ros.control_step import Mode
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros

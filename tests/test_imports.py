@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROS_FILES = {  # the only files that know rclpy and message types
+    'sac_ros/candidates.py',
     'sac_ros/command_messages.py',
     'sac_ros/control_loop.py',
+    'sac_ros/decisions.py',
     'sac_ros/diagnostic_message.py',
     'sac_ros/joint_messages.py',
     'sac_ros/lifecycle_node.py',
@@ -33,6 +35,10 @@ ROS_FILES = {  # the only files that know rclpy and message types
     'sim_training/bench_node.py',
     'sim_training/bench_robot_node.py',
     'sim_training/echo_node.py',
+    'sim_training/finetune_listener.py',
+    'sim_training/learner.py',
+    'sim_training/learner_options.py',
+    'sim_training/learner_report.py',
     'sim_training/listener_node.py',
     'sim_training/robot_node.py',
 }

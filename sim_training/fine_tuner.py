@@ -1,0 +1,193 @@
+"""FineTuner: SAC that goes on from a model with what a robot does.  No ROS, no robot.
+
+As in RLPD (Ball et al. 2023, arXiv:2302.02948) and HIL-SERL (Luo et al. 2024, arXiv:2410.21845):
+half of every batch from prior data, here of the simulation, and layer norms in the critics, which
+learn alone until they know something.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sac_ros.errors import UserError
+from sac_ros.files import write_atomic
+from sac_ros.policy import OnnxPolicy
+from sim_training.array_file import read_arrays, to_bytes
+from sim_training.export import build_policy
+from sim_training.model_actor import actor_from_model
+from sim_training.rate_limit import find_rate_limit
+from sim_training.replay_buffer import ReplayBuffer, sample_shares
+from sim_training.run_file import library_versions
+from sim_training.sac import SAC
+from sim_training.sac_config import SACConfig
+from sim_training.sac_state import restore_sac, sac_arrays
+from sim_training.transitions import Transition
+
+CHECKPOINT = 'learner.safetensors'
+DEVIATION = 0.15  # of the actor at the start, before tanh: that of the target entropy -0.5
+WARM_UP = 2_000  # updates of the critics on prior data
+PATIENCE = 500  # transitions of the robot before the actor learns
+TAUGHT = 50_000  # transitions of people that are kept beside the prior data
+AT_ONCE = 10  # updates between two looks at whether to stop
+
+
+class FineTuner:
+    """What a learner knows: an agent, what it learns from, and the folder of its checkpoint."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: bytes,
+        config: SACConfig,
+        prior: Sequence[Transition] = (),
+        past: Sequence[Transition] = (),
+        seed: int = 0,
+    ) -> None:
+        """Begin from a model, or go on from `folder` if it has begun there.  Raises UserError.
+
+        `prior` is what was simulated, `past` what the robot did before it goes on.
+        """
+        self.base = OnnxPolicy(model, 'the base model')
+        self.spec = spec = self.base.spec
+        self.notes: list[str] = []  # for the user
+        self.folder = folder
+        actor = actor_from_model(model, 'the base model', DEVIATION)
+        sizes = tuple(weight.shape[-1] for weight in list(actor.body.weights)[:-1])
+        self.config = config = replace(config, hidden_sizes=sizes)
+        self._generator = np.random.default_rng(seed)
+        self._middle = (
+            spec.per_action(spec.action.upper) + spec.per_action(spec.action.lower)
+        ) / 2
+        self._half_range = spec.per_action(spec.action.upper) - self._middle
+        self.agent = SAC(
+            config,
+            spec.observation_size,
+            spec.per_action(spec.action.lower),
+            spec.per_action(spec.action.upper),
+            seed,
+            find_rate_limit(spec),
+        )
+        _begin_from(self.agent, actor.state_dict())
+        self._prior = self._buffer(len(prior) + TAUGHT)
+        self._replay = self._buffer(config.replay_capacity)
+        for transition in prior:
+            self._prior.add(*self._fields(transition))
+        self._owed = 0.0  # updates
+        self._seen = 0  # transitions of the robot
+        for transition in past:
+            self._take(transition)
+        if (folder / CHECKPOINT).exists():
+            self._resume()
+
+    @property
+    def transitions(self) -> int:
+        """Return how many transitions of the robot there have been."""
+        return self._seen
+
+    @property
+    def updates(self) -> int:
+        """Return how many updates there have been, those of the critics alone among them."""
+        return self.agent.updates
+
+    @property
+    def updates_due(self) -> int:
+        """Return how many updates belong to what has been seen and are still to be done."""
+        return int(self._owed)
+
+    def warm_up(self, should_stop: Callable[[], bool]) -> None:
+        """Let the critics learn from prior data what is still missing; the actor stays."""
+        while self._prior.size > 0 and self.agent.updates < WARM_UP and not should_stop():
+            batches = self._prior.sample(self._generator, AT_ONCE * self.config.batch_size)
+            self.agent.update(batches, is_critics_only=True)
+
+    def learn(self, transition: Transition) -> None:
+        """Take a transition of the robot."""
+        self._take(transition)
+        self._owed += self.config.utd_ratio
+
+    def update(self, count: int) -> None:
+        """Learn from so many batches.  Raises UserError when learning has diverged."""
+        size = self.config.batch_size
+        share = round(self.config.prior_fraction * size) if self._prior.size > 0 else 0
+        parts = (self._prior, share), (self._replay, size - share)
+        batches = sample_shares(parts, self._generator, count)
+        self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
+        self._owed -= count
+        for name, value in self.agent.losses._asdict().items():
+            if not torch.isfinite(value):
+                raise UserError(f'learning has diverged: {name} is {float(value)}')
+
+    def candidate(self) -> bytes:
+        """Return the actor as a model, checked against torch.  Raises UserError."""
+        origin = {
+            'base_sha256': self.base.sha256,
+            'robot_steps': self._seen,
+            'updates': self.agent.updates,
+            'versions': library_versions(),
+        }
+        return build_policy(self.agent.actor, self.spec, origin, 'the candidate')[1]
+
+    def save(self) -> None:
+        """Write the checkpoint.  Raises UserError."""
+        facts = json.dumps({**self._identity(), 'generator': self._generator.bit_generator.state})
+        write_atomic(self.folder / CHECKPOINT, to_bytes(sac_arrays(self.agent), facts))
+
+    def _resume(self) -> None:
+        """Take up the checkpoint."""
+        try:
+            arrays, text = read_arrays(self.folder / CHECKPOINT)
+        except UserError as error:
+            self.notes.append(f'{error}; learning anew from the base model and the journal')
+            return
+        facts = json.loads(text)
+        for key, value in self._identity().items():
+            if facts.get(key) != value:
+                raise UserError(
+                    f'{self.folder} is of another fine-tuning: its {key} differs; '
+                    'give another folder'
+                )
+        self._generator.bit_generator.state = facts['generator']
+        restore_sac(self.agent, arrays)
+
+    def _identity(self) -> dict[str, object]:
+        """Return what must be the same when it goes on."""
+        config = json.loads(json.dumps(asdict(self.config)))
+        return {'base_sha256': self.base.sha256, 'config': config}
+
+    def _take(self, transition: Transition) -> None:
+        fields = self._fields(transition)
+        self._replay.add(*fields)
+        if transition.is_takeover:  # worth as much as prior data: Luo et al. 2024, section 3.3
+            self._prior.add(*fields)
+        self._seen += 1
+
+    def _fields(
+        self, transition: Transition
+    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, bool]:
+        """Return a transition as ReplayBuffer.add takes it."""
+        unit = (transition.command - self._middle) / self._half_range
+        return (
+            transition.observation,
+            unit,
+            transition.reward,
+            transition.next_observation,
+            transition.terminated,
+        )
+
+    def _buffer(self, capacity: int) -> ReplayBuffer:
+        sizes = self.spec.observation_size, self.spec.action_size
+        return ReplayBuffer(capacity, *sizes, self.config.gamma, self.config.n_step)
+
+
+def _begin_from(agent: SAC, actor: dict[str, torch.Tensor]) -> None:
+    """Give an agent another actor, and its normalisation to all networks."""
+    for name, network in agent.networks().items():
+        if name == 'actor':
+            network.load_state_dict(actor)
+        else:
+            network.observation_mean.copy_(actor['observation_mean'])
+            network.observation_scale.copy_(actor['observation_scale'])

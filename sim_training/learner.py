@@ -1,0 +1,276 @@
+"""LearnerNode: learns from what a policy node does and offers it candidates.  No control.
+
+<policy node>/control_step -> journal -> transitions -> updates -> <policy node>/candidate
+"""
+
+import contextlib
+import json
+import time
+from array import array
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
+from std_srvs.srv import SetBool, Trigger
+
+from sac_ros.control_step import ControlStep
+from sac_ros.errors import UserError, WriteError
+from sac_ros.fault import Fault
+from sac_ros.messages import LATCHED, RECORD, RESULTS
+from sac_ros.model_file import model_name, read_model
+from sac_ros.own_thread import OwnThread, Reader
+from sac_ros.policy import OnnxPolicy
+from sac_ros.run_node import steady_clock
+from sac_ros.step_message import step_from_message
+from sim_training.env import make_env
+from sim_training.episode_record import result_from_json
+from sim_training.experience import JOURNAL, Experience
+from sim_training.fine_tuner import PATIENCE, WARM_UP, FineTuner
+from sim_training.learner_options import learner_options
+from sim_training.learner_report import LearnerReport
+from sim_training.learner_scores import GivenRewards, transition_maker
+from sim_training.prior_data import simulate
+from sim_training.run_folder import held
+from sim_training.transitions import EpisodeReturn, Transition
+
+BACKLOG = QoSProfile(depth=5000)  # 100 s at 50 Hz: what comes in the beginning is kept
+WORK_PERIOD = 0.01  # [s] from one look at what has come to the next
+LONGEST_WORK = 0.1  # [s] after which services are answered
+REPORT_PERIOD = 1.0  # [s], as REP 107 asks for
+VERDICTS = {'success': 1.0, 'failure': -1.0}  # what a person adds to the last reward
+
+
+class LearnerNode(Node):
+    """One thread: take all that has come, update once, again.  Nobody waits for it."""
+
+    def __init__(
+        self, *, context: Context | None = None, arguments: list[str] | None = None
+    ) -> None:
+        """Join the topics; the learning begins when the node is spun.  Raises UserError."""
+        super().__init__('learner_node', context=context, cli_args=arguments)
+        self.crash: BaseException | None = None
+        self.is_finished = False
+        self._options = options = learner_options(self)
+        self._model = read_model(options.model)
+        self._policy = OnnxPolicy(self._model, model_name(options.model))
+        self._task = options.task or self._policy.spec.name
+        given = GivenRewards() if options.reward_topic else None
+        maker = transition_maker(
+            self._task, self._policy.spec, given, has_simulation=bool(options.episode_topic)
+        )
+        self._folder = contextlib.ExitStack()  # ours as long as this is open
+        self._folder.enter_context(held(options.folder))
+        self._experience = Experience(options.folder / JOURNAL, self._policy.spec, maker, given)
+        self._folder.callback(self._experience.close)
+        self._tuner: FineTuner | None = None
+        self._newest: ControlStep | None = None
+        self._is_ending = self._is_paused = self._has_failed = False
+        self._has_prior = False  # data, by which the critics warm up
+        self._has_news = False  # the actor is not the one that was offered last
+        self._offered = 0  # transitions that were known when the newest candidate was offered
+        self._saved_at = time.monotonic()
+        self._report = LearnerReport(self)
+        self._join()
+
+    def prepare_end(self) -> None:
+        """Cut short what takes long; `close` saves."""
+        self._is_ending = True
+
+    def close(self) -> None:
+        """Save what was learned, unless learning has failed."""
+        with self._folder:
+            if self._tuner is not None and not self._has_failed:
+                self._save(self._tuner)
+
+    def _join(self) -> None:
+        """Subscribe, advertise, and begin to work."""
+        options, group = self._options, OwnThread()
+        topics = {f'{options.policy_node}/control_step': 'step'}
+        if options.reward_topic:
+            topics[options.reward_topic] = 'reward'
+        # Read past the executor, which needs longer for a message than the policy for a tick.
+        self._reader = Reader(
+            self,
+            group,
+            {
+                self.create_subscription(
+                    Float64MultiArray, topic, lambda message: None, BACKLOG, callback_group=group
+                ): name
+                for topic, name in topics.items()
+            },
+        )
+        self.create_subscription(
+            String, f'{options.policy_node}/decisions', self._report.take_decision, RESULTS
+        )
+        if options.episode_topic:
+            # Not the latched ones of before, which ended episodes that we have not seen.
+            self.create_subscription(String, options.episode_topic, self._end_episode, RECORD)
+        self._candidates = self.create_publisher(
+            UInt8MultiArray, f'{options.policy_node}/candidate', LATCHED
+        )
+        self._returns = self.create_publisher(
+            String, f'{options.policy_node}/episode_return', RECORD
+        )
+        self.create_service(Trigger, '~/success', self._answer_success)
+        self.create_service(Trigger, '~/failure', self._answer_failure)
+        self.create_service(SetBool, '~/pause', self._answer_pause)
+        steady = steady_clock()
+        self.create_timer(WORK_PERIOD, self._work, clock=steady)
+        self.create_timer(REPORT_PERIOD, self._tell, clock=steady)
+
+    def _work(self) -> None:
+        """Learn for a moment from what has come."""
+        self._has_failed = True  # until all has gone well
+        tuner = self._tuner = self._tuner or self._begin()
+        end = time.monotonic() + LONGEST_WORK
+
+        def is_enough() -> bool:
+            return self._is_ending or self._is_paused or time.monotonic() > end
+
+        self._read(tuner)
+        tuner.warm_up(is_enough)
+        while tuner.updates_due > 0 and not is_enough():
+            tuner.update(1)
+            self._has_news |= tuner.transitions >= PATIENCE  # the actor has learned too
+            self._read(tuner)
+        self._offer(tuner)
+        if time.monotonic() > self._saved_at + self._options.save_period:
+            self._saved_at = time.monotonic()
+            self._save(tuner)
+        self._has_failed = False
+
+    def _begin(self) -> FineTuner:
+        """Return what learns, with its prior data; this takes a while."""
+        options = self._options
+        torch.set_num_threads(options.threads)
+        self._report.publish('simulating', None)
+        prior = self._simulate()
+        self._has_prior = bool(prior)
+        past, _ = self._experience.take()
+        tuner = FineTuner(options.folder, self._model, options.sac, prior, past, options.seed)
+        if self._experience.damaged:
+            tuner.notes.append(
+                f'{self._experience.damaged} damaged rows of {JOURNAL} are left out'
+            )
+        for note in tuner.notes:
+            self.get_logger().warning(note)
+        self._offered = tuner.transitions
+        self.get_logger().info(
+            f"learning '{self._task}' from {tuner.transitions} transitions of the robot and "
+            f'{len(prior)} of the simulation'
+        )
+        return tuner
+
+    def _simulate(self) -> list[Transition]:
+        """Return what the model does in the unchanged simulation."""
+        if self._options.prior_steps == 0 or self._options.sac.prior_fraction == 0.0:
+            return []
+        with contextlib.closing(make_env(self._task)) as env:
+            return simulate(self._policy, env, self._options.prior_steps, self._options.seed)
+
+    def _read(self, tuner: FineTuner) -> None:
+        """Take all that has come, and the transitions that are settled by it."""
+        while messages := self._reader.wait(0.0):
+            for name, message in messages:
+                assert isinstance(message, Float64MultiArray)
+                try:
+                    self._hear(name, message)
+                except UserError as error:
+                    self.get_logger().warning(f'refused: {error}', throttle_duration_sec=1.0)
+        transitions, returns = self._experience.take()
+        for transition in transitions:
+            tuner.learn(transition)
+        for episode in returns:
+            self._tell_return(episode)
+
+    def _hear(self, name: str, message: Float64MultiArray) -> None:
+        """Take a message, unless paused.  Raises UserError for one that makes no sense."""
+        if self._is_paused:
+            return
+        with self._warned_of_disk():
+            if name == 'reward':
+                self._experience.add_reward(np.array(message.data))
+                return
+            self._newest = step_from_message(self._policy.spec, message)
+            self._experience.add_tick(self._newest)
+
+    def _end_episode(self, message: String) -> None:
+        with self._warned_of_disk():
+            self._experience.add_end(result_from_json(message.data).ended_at)
+
+    def _tell_return(self, episode: EpisodeReturn) -> None:
+        self._report.add_episode(episode)
+        if episode.is_whole:
+            facts = {
+                'model': episode.model,
+                'return': episode.reward_sum,
+                'length': episode.length,
+            }
+            self._returns.publish(String(data=json.dumps(facts)))
+
+    def _offer(self, tuner: FineTuner) -> None:
+        """Offer what was learned when there is enough that is new."""
+        period = max(1.0, self._options.candidate_period * self._policy.spec.control_rate)
+        if self._has_news and tuner.transitions >= self._offered + period:
+            self._has_news, self._offered = False, tuner.transitions
+            try:
+                candidate = tuner.candidate()
+            except UserError as error:  # such as weights so steep that two libraries disagree
+                self._report.failed += 1
+                self.get_logger().warning(f'no candidate: {error}; learning goes on')
+                return
+            self._candidates.publish(UInt8MultiArray(data=array('B', candidate)))
+            self._report.offered += 1
+
+    def _save(self, tuner: FineTuner) -> None:
+        with self._warned_of_disk():
+            self._experience.sync()
+            tuner.save()
+
+    @contextlib.contextmanager
+    def _warned_of_disk(self) -> Iterator[None]:
+        """Tell of what cannot be written, and go on."""
+        try:
+            yield
+        except WriteError as error:
+            self._report.warning = Fault('W_DISK', str(error))
+            self.get_logger().warning(f'{self._report.warning}; learning goes on')
+
+    def _tell(self) -> None:
+        """Tell what the learner is doing."""
+        if self._is_paused:
+            state = 'paused'
+        elif self._has_prior and self._tuner is not None and self._tuner.updates < WARM_UP:
+            state = 'warming up'
+        else:
+            state = 'waiting for control steps' if self._newest is None else 'learning'
+        self._report.publish(state, self._tuner)
+
+    def _answer_success(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        return self._judge('success', answer)
+
+    def _answer_failure(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        return self._judge('failure', answer)
+
+    def _judge(self, verdict: str, answer: Trigger.Response) -> Trigger.Response:
+        """End the episode with the newest tick, as a person says."""
+        if self._newest is None or self._is_paused:
+            answer.message = 'nothing is being learned from that could be judged'
+            return answer
+        with self._warned_of_disk():
+            self._experience.add_end(self._newest.stamp, VERDICTS[verdict])
+        answer.success, answer.message = True, f'{verdict}: the episode has ended'
+        self.get_logger().info(answer.message)
+        return answer
+
+    def _answer_pause(
+        self, request: SetBool.Request, answer: SetBool.Response
+    ) -> SetBool.Response:
+        """Learn nothing for a while; what happens meanwhile is not recorded either."""
+        self._is_paused = request.data
+        answer.success, answer.message = True, 'paused' if request.data else 'learning'
+        return answer

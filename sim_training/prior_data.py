@@ -1,0 +1,49 @@
+"""Prior data: what a model does in the unchanged simulation, as transitions of commands."""
+
+import numpy as np
+
+from sac_ros.action import ActionMap
+from sac_ros.exploration_noise import SmoothNoise
+from sac_ros.policy import OnnxPolicy
+from sim_training.env import SimEnv
+from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.transitions import Transition
+
+EXPLORATIONS = (0.0, 0.1, 0.3)  # of the episodes in turn; see SmoothNoise
+CORRELATION_TIME = 0.2  # [s]
+FIRST_SEED = 3_000_000  # of the episodes; no training and no evaluation comes near
+
+
+def simulate(
+    policy: OnnxPolicy, env: SimEnv | GymnasiumEnv, steps: int, seed: int
+) -> list[Transition]:
+    """Play episodes with more or less noise until there are `steps` transitions."""
+    generator = np.random.default_rng(seed)
+    transitions: list[Transition] = []
+    episode = 0
+    while len(transitions) < steps:
+        exploration = EXPLORATIONS[episode % len(EXPLORATIONS)]
+        noise = SmoothNoise(policy.spec, exploration, CORRELATION_TIME, generator)
+        transitions += play(policy, env, FIRST_SEED + seed + episode, noise)
+        episode += 1
+    return transitions[:steps]
+
+
+def play(
+    policy: OnnxPolicy, env: SimEnv | GymnasiumEnv, seed: int, noise: SmoothNoise
+) -> list[Transition]:
+    """Play the episode that begins from `seed`, through the limits of the robot."""
+    action_map = ActionMap(policy.spec)
+    observation, _ = env.reset(seed=seed)
+    action_map.reset(env.state)
+    transitions: list[Transition] = []
+    is_over = False
+    while not is_over:
+        command = action_map.to_command(noise.added_to(policy(observation)))
+        last = observation
+        observation, reward, terminated, truncated, _ = env.send(command)
+        is_over = terminated or truncated
+        transitions.append(
+            Transition(last, command, reward, observation, terminated, is_takeover=False)
+        )
+    return transitions

@@ -1,0 +1,198 @@
+"""TransitionMaker: what a policy node tells of its ticks -> transitions to learn from.  No ROS.
+
+A transition is made of two ticks that follow each other without a gap, a fault or a change of who
+acts; its action is the command that was sent.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.observation import split_observation
+from sac_ros.spec import TaskSpec
+from sim_training.tasks.task import Task, Terms
+
+SETTLE = 0.5  # [s] of stamps for which a tick waits for news of an end of its episode
+LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
+
+# (tick, tick after it) -> reward, or None where nobody gave one
+Score = Callable[[ControlStep, ControlStep], float | None]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A step of the robot."""
+
+    observation: np.ndarray  # float32, SI, shape (observation_size,)
+    command: np.ndarray  # float64, what was sent, its own units, shape (action_size,)
+    reward: float
+    next_observation: np.ndarray  # float32, SI, shape (observation_size,)
+    terminated: bool
+    is_takeover: bool  # a person acted
+
+
+@dataclass(frozen=True)
+class EpisodeReturn:
+    """An episode that has ended."""
+
+    model: int  # ControlStep.model of its last tick
+    reward_sum: float  # undiscounted return
+    length: int  # transitions
+    is_whole: bool  # one model acted from its beginning to its end, and nothing is missing
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of an episode, of which a person or the simulation has told."""
+
+    stamp: float  # [s] of the state that was the last one
+    verdict: float | None  # a person's, which makes it the end of the task
+
+
+@dataclass
+class _Episode:
+    """The episode that goes on.  It is whole unless something was missed since it began."""
+
+    reward_sum: float = 0.0
+    length: int = 0
+    model: int = 0
+    is_whole: bool = True
+
+    def add(self, transition: Transition, model: int) -> None:
+        """Take the next transition, under the model that acted when it ended."""
+        self.is_whole &= not transition.is_takeover and (self.length == 0 or self.model == model)
+        self.reward_sum += transition.reward
+        self.length += 1
+        self.model = model
+
+
+class TransitionMaker:
+    """Takes the ticks of a policy node in the order in which they come."""
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        score: Score,
+        terminated: Callable[[Terms], bool],
+        time_limit: int | None,
+    ) -> None:
+        """Score by `score`; an episode ends by `terminated` and after `time_limit` periods.
+
+        No limit is needed where `end_episode` tells of every end.
+        """
+        self._spec = spec
+        self._score = score
+        self._terminated = terminated
+        self._time_limit = time_limit
+        self._waiting: deque[ControlStep] = deque()
+        self._ends: deque[_End] = deque()
+        self._last: ControlStep | None = None  # a transition may begin here
+        self._episode = _Episode(is_whole=False)  # we may have come in the middle of it
+
+    def add(self, step: ControlStep) -> None:
+        """Take the next tick."""
+        self._waiting.append(step)
+
+    def end_episode(self, stamp: float, verdict: float | None = None) -> None:
+        """End the episode with the tick that saw the state stamped `stamp` [s].
+
+        A verdict, from a person, is added to the reward of the last transition, behind which there
+        is then nothing; without one the episode was cut off.
+        """
+        self._ends.append(_End(stamp, verdict))
+
+    def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
+        """Return what is settled since the last call."""
+        transitions: list[Transition] = []
+        returns: list[EpisodeReturn] = []
+        while self._waiting and self._is_settled(self._waiting[0]):
+            self._follow(self._waiting.popleft(), transitions, returns)
+        return transitions, returns
+
+    def _is_settled(self, step: ControlStep) -> bool:
+        newest = self._waiting[-1].stamp
+        # A clock that has gone back ends all waiting: what was before it does not come again.
+        return not step.stamp <= newest <= step.stamp + SETTLE
+
+    def _follow(
+        self, step: ControlStep, transitions: list[Transition], returns: list[EpisodeReturn]
+    ) -> None:
+        """Make the transition that ends at this tick, if there is one."""
+        last, self._last = self._last, None
+        end = self._end_before(step)
+        is_at_end = end is not None and end.stamp >= step.stamp - 0.5 * self._spec.dt
+        if step.sequence == 1 or (end is not None and not is_at_end):
+            self._finish(returns)  # before this tick: nothing leads here
+            last = end = None
+        transition = None if last is None else self._between(last, step, end)
+        if transition is not None:
+            transitions.append(transition)
+            self._episode.add(transition, step.model)
+        elif last is not None or step.fault is not None:
+            self._episode.is_whole = False
+        is_terminated = transition is not None and transition.terminated
+        if is_at_end or is_terminated or self._episode.length == self._time_limit:
+            self._finish(returns)
+        if not is_at_end and self._may_begin(step):
+            self._last = step
+
+    def _end_before(self, step: ControlStep) -> _End | None:
+        """Return the last end that was told of, up to this tick."""
+        if step.sequence == 1:  # maybe on a clock that begins anew
+            newest = self._waiting[-1].stamp if self._waiting else step.stamp
+            self._ends = deque(end for end in self._ends if end.stamp <= newest)
+        found = None
+        while self._ends and self._ends[0].stamp < step.stamp + 0.5 * self._spec.dt:
+            found = self._ends.popleft()
+        return found
+
+    def _between(
+        self, last: ControlStep, step: ControlStep, end: _End | None
+    ) -> Transition | None:
+        """Return the transition from one tick to another, or None if they do not follow."""
+        if step.observation is None or last.observation is None or step.fault is not None:
+            return None
+        periods = (step.stamp - last.stamp) / self._spec.dt
+        follows = step.sequence == last.sequence + 1 and abs(periods - 1.0) <= LARGEST_DEVIATION
+        if not follows or step.is_takeover != last.is_takeover:
+            return None
+        reward = self._score(last, step)
+        if reward is None:
+            return None
+        verdict = None if end is None else end.verdict
+        return Transition(
+            last.observation,
+            last.command,
+            reward + (verdict or 0.0),
+            step.observation,
+            verdict is not None or self._terminated(self._terms(step.observation)),
+            last.is_takeover,
+        )
+
+    def _may_begin(self, step: ControlStep) -> bool:
+        """Tell whether the command of a tick can be learned from."""
+        is_sent = step.mode is Mode.ACTIVE and step.fault is None
+        if not is_sent or step.observation is None:
+            return False
+        return not self._terminated(self._terms(step.observation))  # it lies there, and is over
+
+    def _finish(self, returns: list[EpisodeReturn]) -> None:
+        episode, self._episode = self._episode, _Episode()
+        if episode.length > 0:
+            returns.append(EpisodeReturn(**vars(episode)))
+
+    def _terms(self, observation: np.ndarray) -> Terms:
+        return split_observation(self._spec, observation)
+
+
+def task_score(task: Task) -> Score:
+    """Return the task's own reward, as the simulation gives it."""
+
+    def score(last: ControlStep, step: ControlStep) -> float | None:
+        assert step.observation is not None
+        return task.reward(split_observation(task.spec, step.observation), last.command)
+
+    return score

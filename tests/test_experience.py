@@ -1,0 +1,94 @@
+"""What a learner hears is on the disk, and is heard again after a kill."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from full_disks import full_disk
+from test_transitions import SPEC, make_maker, tick
+
+from sac_ros.errors import UserError
+from sim_training.experience import Experience
+from sim_training.learner_scores import GivenRewards
+from sim_training.transitions import TransitionMaker
+
+
+def open_experience(path: Path, given: GivenRewards | None = None) -> Experience:
+    if given is None:
+        return Experience(path, SPEC, make_maker(), None)
+    maker = TransitionMaker(SPEC, given.score, lambda terms: False, None)
+    return Experience(path, SPEC, maker, given)
+
+
+def add_ticks(experience: Experience, first: int, last: int) -> None:
+    """Add ticks; the last one comes 5 ms late, so that it is clear which ones it settles."""
+    for number in range(first, last):
+        experience.add_tick(tick(number))
+    experience.add_tick(tick(last, stamp=tick(last).stamp + 0.005))
+
+
+def test_what_was_heard_gives_the_same_transitions_after_a_kill(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal')
+    add_ticks(experience, 1, 39)
+    experience.add_end(tick(6).stamp, 1.0)
+    before = experience.take()[0]  # it is killed here: nothing is closed
+    assert len(before) == 12  # ticks 1 to 14 are settled, and none leads from 6 to 7
+    resumed = open_experience(tmp_path / 'journal')
+    after, returns = resumed.take()
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.observation, new.observation)
+        np.testing.assert_array_equal(old.command, new.command)
+        assert (old.reward, old.terminated) == (new.reward, new.terminated)
+    assert [found.length for found in returns] == [5]
+    add_ticks(resumed, 40, 69)
+    rest = resumed.take()[0]
+    assert len(after) + len(rest) == 42  # 44 ticks are settled: not one was lost
+    resumed.close()
+
+
+def test_rewards_are_heard_again_with_the_ticks_that_they_belong_to(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    add_ticks(experience, 1, 39)
+    for number in range(1, 40):
+        experience.add_reward(np.array([number, 0.5 * number]))
+    resumed = open_experience(tmp_path / 'journal', GivenRewards())
+    rewards = [transition.reward for transition in resumed.take()[0]]
+    assert rewards == [0.5 * number for number in range(2, 15)]
+
+
+def test_when_ticks_are_counted_anew_the_rewards_of_before_are_forgotten(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    experience.add_reward(np.array([2, 5.0]))
+    add_ticks(experience, 1, 39)
+    assert experience.take()[0] == []
+
+
+def test_a_reward_that_is_none_is_refused_and_not_kept(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    size = (tmp_path / 'journal').stat().st_size
+    with pytest.raises(UserError, match='a reward is'):
+        experience.add_reward(np.array([1.0, np.nan]))
+    assert (tmp_path / 'journal').stat().st_size == size
+
+
+@pytest.mark.fault('F08', 'ACTIVE', '')
+def test_on_a_full_disk_it_is_told_once_and_goes_on(tmp_path: Path):
+    path = tmp_path / 'journal'
+    experience = open_experience(path)
+    with full_disk(path.stat().st_size), pytest.raises(UserError, match='File too large'):
+        experience.add_tick(tick(1))
+    add_ticks(experience, 2, 39)
+    assert len(experience.take()[0]) == 13
+
+
+def test_a_row_that_the_disk_has_changed_is_counted_and_makes_a_gap(tmp_path: Path):
+    path = tmp_path / 'journal'
+    experience = open_experience(path)
+    add_ticks(experience, 1, 39)
+    experience.close()
+    lines = path.read_bytes().split(b'\n')
+    lines[5] = lines[5][::-1]  # tick 5
+    path.write_bytes(b'\n'.join(lines))
+    resumed = open_experience(path)
+    assert resumed.damaged == 1
+    assert len(resumed.take()[0]) == 11  # of 13, neither to 5 nor from it

@@ -1,0 +1,189 @@
+"""The fine-tuner: begins as the base model, learns from commands, is there again after a kill."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import export_model, make_spec
+
+from sac_ros.errors import UserError
+from sac_ros.policy import OnnxPolicy
+from sim_training import fine_tuner
+from sim_training.fine_tuner import CHECKPOINT, FineTuner
+from sim_training.presets import find_preset
+from sim_training.sac_state import sac_arrays
+from sim_training.transitions import Transition
+
+SPEC = make_spec()
+CONFIG = dataclasses.replace(find_preset('robot'), batch_size=8, replay_capacity=500)
+NEVER = bool  # should_stop: bool() is False
+
+
+@pytest.fixture(autouse=True)
+def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_tuner, 'WARM_UP', 20)
+    monkeypatch.setattr(fine_tuner, 'PATIENCE', 5)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> bytes:
+    export_model(tmp_path / 'base.onnx', SPEC)
+    return (tmp_path / 'base.onnx').read_bytes()
+
+
+def transition(number: int, **changes: object) -> Transition:
+    random = np.random.default_rng(number)
+    made = Transition(
+        observation=random.normal(size=9).astype(np.float32),
+        command=random.uniform(-1.0, 1.0, 2),
+        reward=float(random.normal()),
+        next_observation=random.normal(size=9).astype(np.float32),
+        terminated=False,
+        is_takeover=False,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+PRIOR = [transition(number) for number in range(1_000, 1_040)]
+
+
+def weights(tuner: FineTuner) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in sac_arrays(tuner.agent).items()}
+
+
+def changed(tuner: FineTuner, before: dict[str, np.ndarray]) -> set[str]:
+    """Return the networks that are not as they were."""
+    return {
+        name.split('.')[0]
+        for name, array in sac_arrays(tuner.agent).items()
+        if not np.array_equal(array, before[name]) and name.startswith(('actor.', 'critic.'))
+    }
+
+
+def test_the_first_candidate_is_the_base_model(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG)
+    candidate = OnnxPolicy(tuner.candidate(), 'candidate')
+    observations = np.random.default_rng(0).normal(size=(50, 9)).astype(np.float32)
+    base = OnnxPolicy(model, 'base').answers(observations)
+    assert candidate.answers(observations) == pytest.approx(base, abs=2e-5)
+    assert candidate.origin['base_sha256'] == tuner.base.sha256
+
+
+def test_critics_learn_alone_from_prior_data_and_then_until_the_robot_has_moved(
+    tmp_path: Path, model: bytes
+):
+    tuner = FineTuner(tmp_path, model, CONFIG, PRIOR)
+    before = weights(tuner)
+    tuner.warm_up(NEVER)
+    assert (tuner.updates, changed(tuner, before)) == (20, {'critic'})
+    tuner.warm_up(NEVER)  # once is enough
+    assert tuner.updates == 20
+    for number in range(4):
+        tuner.learn(transition(number))
+    tuner.update(tuner.updates_due)
+    assert changed(tuner, before) == {'critic'}
+    tuner.learn(transition(4))
+    tuner.update(tuner.updates_due)
+    assert (tuner.updates, changed(tuner, before)) == (30, {'actor', 'critic'})
+
+
+def test_updates_belong_to_what_has_been_seen(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG)  # utd_ratio 2
+    assert tuner.updates_due == 0
+    tuner.learn(transition(0))
+    tuner.learn(transition(1))
+    assert tuner.updates_due == 4
+    tuner.update(3)
+    assert (tuner.updates_due, tuner.updates, tuner.transitions) == (1, 3, 2)
+
+
+def test_commands_are_stored_as_shares_of_their_range(tmp_path: Path):
+    export_model(
+        tmp_path / 'base.onnx', make_spec(lower=[-1.0, 2.0], upper=[1.0, 6.0], stop=[0.0, 3.0])
+    )
+    tuner = FineTuner(tmp_path, (tmp_path / 'base.onnx').read_bytes(), CONFIG)
+    tuner.learn(transition(0, command=np.array([0.5, 2.0])))
+    assert tuner._replay.newest(1)['unit_action'].tolist() == [[0.5, -1.0]]
+
+
+def test_what_a_person_did_is_learned_from_as_prior_data_too(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG, PRIOR)
+    tuner.learn(transition(0))
+    tuner.learn(transition(1, is_takeover=True))
+    assert (tuner._prior.size, tuner._replay.size) == (41, 2)
+    assert tuner._prior.newest(1)['reward'][0] == np.float32(transition(1).reward)
+
+
+@pytest.mark.fault('F01', 'resumed', '')
+def test_after_a_kill_it_goes_on_with_all_that_the_robot_did_and_the_last_checkpoint(
+    tmp_path: Path, model: bytes
+):
+    tuner = FineTuner(tmp_path, model, CONFIG, PRIOR)
+    tuner.warm_up(NEVER)
+    past = [transition(number) for number in range(9)]
+    for number in range(8):
+        tuner.learn(past[number])
+    tuner.update(16)
+    tuner.save()
+    saved = weights(tuner)
+    tuner.learn(past[8])  # behind the checkpoint; then it is killed
+    resumed = FineTuner(tmp_path, model, CONFIG, PRIOR, past)
+    assert (resumed.transitions, resumed.updates, resumed.updates_due) == (9, 36, 0)
+    assert resumed.notes == []
+    for name, array in weights(resumed).items():
+        np.testing.assert_array_equal(array, saved[name])
+    np.testing.assert_array_equal(
+        resumed._replay.stored()['reward'], np.float32([found.reward for found in past])
+    )
+
+
+def test_a_resumed_learner_goes_on_bit_for_bit(tmp_path: Path, model: bytes):
+    torch.set_num_threads(1)
+    results = []
+    for name, pauses in (('one', False), ('two', True)):
+        tuner = FineTuner(tmp_path / name, model, CONFIG, PRIOR)
+        for number in range(12):
+            tuner.learn(transition(number))
+            tuner.update(2)
+            if pauses and number == 6:
+                tuner.save()
+                past = [transition(before) for before in range(7)]
+                tuner = FineTuner(tmp_path / name, model, CONFIG, PRIOR, past)
+        results.append(weights(tuner))
+    for name, array in results[0].items():
+        np.testing.assert_array_equal(array, results[1][name])
+
+
+def test_a_damaged_checkpoint_is_told_and_what_the_robot_did_still_counts(
+    tmp_path: Path, model: bytes
+):
+    tuner = FineTuner(tmp_path, model, CONFIG)
+    tuner.learn(transition(0))
+    tuner.update(2)
+    tuner.save()
+    data = bytearray((tmp_path / CHECKPOINT).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / CHECKPOINT).write_bytes(data)
+    resumed = FineTuner(tmp_path, model, CONFIG, past=[transition(0)])
+    assert (resumed.transitions, resumed.updates) == (1, 0)
+    assert 'is damaged' in resumed.notes[0]
+    assert 'learning anew from the base model and the journal' in resumed.notes[0]
+
+
+def test_another_base_model_or_preset_is_refused_in_the_same_folder(tmp_path: Path, model: bytes):
+    FineTuner(tmp_path / 'learner', model, CONFIG).save()
+    export_model(tmp_path / 'other.onnx', SPEC, seed=1)
+    other = (tmp_path / 'other.onnx').read_bytes()
+    with pytest.raises(UserError, match='another fine-tuning: its base_sha256 differs'):
+        FineTuner(tmp_path / 'learner', other, CONFIG)
+    with pytest.raises(UserError, match='another fine-tuning: its config differs'):
+        FineTuner(tmp_path / 'learner', model, dataclasses.replace(CONFIG, gamma=0.9))
+
+
+def test_learning_that_has_diverged_is_told_by_name(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG)
+    tuner.learn(transition(0, reward=1e38))
+    with pytest.raises(UserError, match='learning has diverged: critic is inf'):
+        tuner.update(2)

@@ -1,0 +1,171 @@
+"""learner_node as a process: killed, stopped, ended and diverged; the robot never notices."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from learner_nodes import Ticks, learning, tick, wait_for_learning, write_files
+from node_process import NodeProcess, parameters, running
+from policy_nodes import SPEC, Arm
+from ros import Peer, wait_for
+from std_msgs.msg import Float64MultiArray
+
+from sac_ros.control_step import Mode
+from sim_training.experience import JOURNAL
+from sim_training.fine_tuner import CHECKPOINT
+
+pytest_plugins = ('policy_nodes',)
+pytestmark = pytest.mark.ros
+
+NODE = '/arm/learner_node'
+KILLS = 20
+# Importing torch takes seconds: one process does it, and every learner is a copy of it.
+COPIES = """
+import ctypes, os, sys
+import sim_training.learner
+from sim_training.learner_node import main
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
+prctl = ctypes.CDLL(None).prctl
+prctl(PR_SET_PDEATHSIG, SIGKILL)  # nobody is left behind when the test is killed
+while True:
+    child = os.fork()
+    if child == 0:
+        prctl(PR_SET_PDEATHSIG, SIGKILL)
+        sys.exit(main())
+    print(f'learner is process {child}', flush=True)
+    os.waitpid(child, 0)
+"""
+BUSY = {'E_TICK_LATE', 'E_OBS_STALE'}  # what a test machine may do to any node
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    """Return the arguments of a learner of the shared policy node."""
+    return [*parameters(**write_files(tmp_path, SPEC)), '-r', '__ns:=/arm']
+
+
+@pytest.fixture
+def diagnostics(peer: Peer) -> Iterator[list[DiagnosticArray]]:
+    messages = peer.listen(DiagnosticArray, '/diagnostics')
+    yield messages
+    peer.forget(messages)
+
+
+def transitions(diagnostics: list) -> int:
+    return int(learning(diagnostics, NODE).get('transitions', 0))
+
+
+def assert_never_disturbed(arm: Arm) -> None:
+    """Assert that a command has left in each period, and that the policy acts."""
+    arm.wait_for_mode(Mode.ACTIVE)
+    steps = arm.steps()
+    assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
+    assert {step.fault.code for step in steps if step.fault is not None} <= BUSY
+
+
+@pytest.mark.fault('F02', 'ACTIVE', '')
+def test_a_learner_that_hangs_disturbs_nobody_and_catches_up(
+    configured: None, arm: Arm, diagnostics: list, words: list[str]
+):
+    with running('-m', 'sim_training.learner_node', *words) as learner:
+        pid = learner.process.pid
+        wait_for(lambda: learning(diagnostics, NODE), 'the learner')
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.nice(0) + 10)
+        cores = sorted(os.sched_getaffinity(0))
+        assert sorted(os.sched_getaffinity(pid)) == (cores[1:] or cores)
+        arm.send_states()
+        arm.activate()
+        wait_for(lambda: transitions(diagnostics) > 0, 'a transition')
+        before = len(arm.records)
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: len(arm.records) > before + 150, 'three seconds of control')
+        os.kill(pid, signal.SIGCONT)
+        # None of the ticks that it has slept through is lost.
+        wait_for(lambda: transitions(diagnostics) > before + 100, 'the learner to catch up')
+    assert_never_disturbed(arm)
+
+
+def test_a_learner_that_is_told_to_end_saves_and_goes_on_later(
+    peer: Peer, diagnostics: list, words: list[str], tmp_path: Path
+):
+    ticks = Ticks(peer, SPEC, '/arm/policy_node')
+    with running('-m', 'sim_training.learner_node', *words) as first:
+        ticks.send(tick(SPEC, 1), tick(SPEC, 2), tick(SPEC, 3))
+        ticks.settle()
+        wait_for_learning(diagnostics, NODE, transitions='2', updates='4')
+        assert first.end(signal.SIGTERM) == 0
+        assert 'Traceback' not in first.log()
+    assert (tmp_path / 'learner' / CHECKPOINT).exists()
+    diagnostics.clear()
+    with running('-m', 'sim_training.learner_node', *words) as second:
+        second.wait_for_log("arm.yaml' from 2 transitions of the robot and 0 of the simulation")
+        wait_for_learning(
+            diagnostics, NODE, state='waiting for control steps', transitions='2', updates='4'
+        )
+        assert second.end(signal.SIGINT) == 0
+    ticks.close()
+
+
+@pytest.mark.fault('D13', 'exit 1', '')
+def test_a_learner_whose_losses_are_no_numbers_ends_with_one_line_and_saves_nothing(
+    peer: Peer, words: list[str], tmp_path: Path
+):
+    ticks = Ticks(peer, SPEC, '/arm/policy_node')
+    rewards = peer.node.create_publisher(Float64MultiArray, '/arm/reward', 100)
+    more = ['-p', 'reward_topic:=reward']
+    with running('-m', 'sim_training.learner_node', *words, *more) as learner:
+        wait_for(lambda: rewards.get_subscription_count() == 1, 'the learner')
+        rewards.publish(Float64MultiArray(data=[2.0, 3e38]))  # its square is infinite in float32
+        wait_for(lambda: rewards.wait_for_all_acked(), 'the reward')
+        ticks.send(tick(SPEC, 1), tick(SPEC, 2))
+        rewards.publish(Float64MultiArray(data=[2.0, 3e38]))
+        ticks.settle()
+        assert learner.process.wait(30.0) == 1
+        last = learner.log().splitlines()[-1]
+        assert last.startswith('learner_node: learning has diverged: critic is ')
+        assert 'Traceback' not in learner.log()
+    assert not (tmp_path / 'learner' / CHECKPOINT).exists()
+    peer.unpublish(rewards)
+    ticks.close()
+
+
+# The last one: those that were killed are listeners for 20 s more.
+@pytest.mark.fault('F01', 'ACTIVE', '')
+def test_twenty_learners_that_are_killed_disturb_nobody_and_lose_nothing(
+    configured: None, arm: Arm, diagnostics: list, words: list[str], tmp_path: Path
+):
+    journal = tmp_path / 'learner' / JOURNAL
+    delays = np.random.default_rng(0).uniform(0.0, 1.0, KILLS)  # [s]
+    arm.send_states()
+    arm.activate()
+    with running('-c', COPIES, *words) as copies:
+        for number, delay in enumerate(delays, start=1):
+            pid = newest_learner(copies, number)
+            known = journal.stat().st_size if journal.exists() else 0
+            time.sleep(delay)
+            os.kill(pid, signal.SIGKILL)
+            assert known == 0 or journal.stat().st_size >= known
+        newest_learner(copies, KILLS + 1)
+        known = journal.stat().st_size
+        wait_for(lambda: journal.stat().st_size > known, 'a learner that learns on')
+        wait_for(lambda: transitions(diagnostics) > 0, 'its word')
+    assert_never_disturbed(arm)
+
+
+def newest_learner(copies: NodeProcess, number: int) -> int:
+    """Return the process of learner `number`."""
+
+    def pids() -> list[str]:
+        return re.findall(r'learner is process (\d+)\n', copies.log())
+
+    wait_for(lambda: len(pids()) >= number or copies.process.poll() is not None, 'a learner')
+    return int(pids()[number - 1])

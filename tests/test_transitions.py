@@ -1,0 +1,211 @@
+"""Transitions from ticks: what follows, what does not, where an episode ends and what it paid."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from builders import make_spec
+
+from sac_ros.control_step import ControlStep, Mode
+from sac_ros.fault import Fault
+from sac_ros.observation import split_observation
+from sim_training.tasks import load_task
+from sim_training.transitions import EpisodeReturn, Transition, TransitionMaker, task_score
+
+SPEC = make_spec()
+DT = SPEC.dt  # 0.02 s
+FALLEN = 2.5  # [rad] of the shoulder, from which on the task is over
+
+
+def tick(number: int, **changes: object) -> ControlStep:
+    """Return tick `number`: shoulder at number / 100 rad, command number / 1000 rad/s."""
+    observation = np.zeros(SPEC.observation_size, np.float32)
+    observation[0] = number / 100
+    step = ControlStep(
+        stamp=10.0 + number * DT,
+        sequence=number,
+        mode=Mode.ACTIVE,
+        observation=observation,
+        action=np.ones(2, np.float32),
+        command=np.full(2, number / 1000),
+        fault=None,
+    )
+    return dataclasses.replace(step, **changes)
+
+
+def score(last: ControlStep, step: ControlStep) -> float:
+    assert step.observation is not None
+    return float(step.observation[0]) + 100.0 * float(last.command[0])
+
+
+def make_maker(time_limit: int | None = None) -> TransitionMaker:
+    return TransitionMaker(
+        SPEC, score, lambda terms: bool(terms['joint_position'][0] >= FALLEN), time_limit
+    )
+
+
+def follow(
+    maker: TransitionMaker, *steps: ControlStep
+) -> tuple[list[Transition], list[EpisodeReturn]]:
+    """Return what comes of these ticks, once a later one has settled them."""
+    for step in steps:
+        maker.add(step)
+    maker.add(tick(9_000, fault=Fault('E_ESTOP', ''), mode=Mode.FAULT, stamp=1e6))
+    return maker.take()
+
+
+def test_two_ticks_in_a_row_are_a_transition_with_the_command_that_was_sent():
+    transitions, _ = follow(make_maker(), tick(1), tick(2), tick(3))
+    first, second = transitions
+    assert first.observation[0] == np.float32(0.01)
+    assert first.command.tolist() == [0.001, 0.001]  # not the action, which was 1
+    assert first.next_observation[0] == np.float32(0.02)
+    assert first.reward == pytest.approx(0.02 + 0.1)
+    assert (first.terminated, first.is_takeover) == (False, False)
+    assert second.reward == pytest.approx(0.03 + 0.2)
+
+
+def test_a_tick_waits_for_half_a_second_of_news():
+    maker = make_maker()
+    for number in range(1, 27):  # up to 0.5 s behind the first
+        maker.add(tick(number))
+    assert maker.take() == ([], [])
+    for number in range(27, 29):
+        maker.add(tick(number))
+    assert len(maker.take()[0]) == 1
+
+
+FAULT = {'fault': Fault('E_OBS_RANGE', ''), 'mode': Mode.HOLD, 'observation': None}
+
+
+@pytest.mark.fault('F12', 'refused', '')
+@pytest.mark.parametrize(
+    ('steps', 'numbers'),
+    [
+        ([tick(1), tick(3), tick(4)], [3]),  # a tick is missing
+        ([tick(1), tick(2, **FAULT), tick(3), tick(4)], [3]),
+        ([tick(1), tick(2, mode=Mode.SAFE), tick(3), tick(4)], [1, 3]),  # good, but not acting
+        ([tick(1), tick(2, stamp=10.06), tick(3, stamp=10.08)], [2]),  # a period was missed
+        (
+            [tick(1), tick(2, stamp=10.021), tick(3, stamp=10.041)],
+            [2],
+        ),  # of one state
+        ([tick(1), tick(2, is_takeover=True), tick(3, is_takeover=True)], [2]),
+        ([tick(1), tick(2), tick(1, stamp=10.06), tick(2, stamp=10.08)], [1, 1]),  # started anew
+        ([tick(2), tick(1, stamp=10.06)], []),
+    ],
+)
+def test_nothing_is_learned_across_a_gap(steps: list[ControlStep], numbers: list[int]):
+    transitions, _ = follow(make_maker(), *steps)
+    assert [round(float(t.observation[0]) * 100) for t in transitions] == numbers
+
+
+def test_a_persons_actions_are_labelled():
+    ticks = [tick(number, is_takeover=True) for number in (1, 2)]
+    transitions, _ = follow(make_maker(), *ticks)
+    assert [transition.is_takeover for transition in transitions] == [True]
+
+
+def test_an_episode_ends_where_the_simulation_says_also_when_it_says_so_late():
+    maker = make_maker()
+    for number in (1, 2, 3, 4, 5):
+        maker.add(tick(number))
+    maker.end_episode(tick(3).stamp - 0.001)  # the state is a little older than its tick
+    transitions, returns = follow(maker)
+    assert [round(float(t.observation[0]) * 100) for t in transitions] == [1, 2, 4]
+    assert not any(transition.terminated for transition in transitions)  # cut off, not over
+    assert returns == [EpisodeReturn(0, pytest.approx(0.12 + 0.23), 2, is_whole=True)]
+
+
+def test_an_end_between_two_ticks_parts_them():
+    maker = make_maker()
+    maker.end_episode(tick(2).stamp)  # whose tick never came
+    transitions, returns = follow(maker, tick(1), tick(3), tick(4))
+    assert [round(float(t.observation[0]) * 100) for t in transitions] == [3]
+    assert returns == []  # no transition in it
+
+
+def test_a_persons_verdict_is_a_reward_behind_which_there_is_nothing():
+    maker = make_maker()
+    maker.end_episode(tick(2).stamp, verdict=1.0)
+    (first, second), _ = follow(maker, tick(1), tick(2), tick(3), tick(4))
+    assert (first.reward, first.terminated) == (pytest.approx(0.12 + 1.0), True)
+    assert (round(float(second.observation[0]) * 100), second.terminated) == (3, False)
+
+
+def test_an_episode_that_we_came_into_the_middle_of_is_not_whole():
+    maker = make_maker()
+    maker.end_episode(tick(7).stamp)
+    maker.end_episode(tick(9).stamp)
+    _, returns = follow(maker, *(tick(number) for number in range(5, 10)))
+    assert [(found.length, found.is_whole) for found in returns] == [(2, False), (1, True)]
+
+
+def test_when_the_clock_begins_anew_old_ends_end_nothing():
+    maker = make_maker()
+    maker.end_episode(500.0)  # its ticks never came
+    maker.end_episode(tick(2).stamp)
+    for number in range(1, 40):
+        maker.add(tick(number))
+    transitions, returns = maker.take()
+    assert [round(float(t.observation[0]) * 100) for t in transitions[:2]] == [1, 3]
+    assert [found.length for found in returns] == [1]
+
+
+def test_the_task_ends_an_episode_and_what_lies_there_is_not_learned_from():
+    down = np.zeros(SPEC.observation_size, np.float32)
+    down[0] = FALLEN
+    steps = [tick(1), *(tick(number, observation=down) for number in (2, 3, 4)), tick(5), tick(6)]
+    transitions, returns = follow(make_maker(), *steps)
+    assert [transition.terminated for transition in transitions] == [True, False]
+    assert transitions[1].observation[0] == np.float32(0.05)
+    assert [found.length for found in returns] == [1]
+
+
+def test_an_episode_ends_by_its_time_limit_and_the_next_begins_there():
+    steps = [tick(number) for number in range(1, 8)]
+    transitions, returns = follow(make_maker(time_limit=3), *steps)
+    assert len(transitions) == 6
+    assert [(found.length, found.is_whole) for found in returns] == [(3, True), (3, True)]
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {3: {'model': 1}, 4: {'model': 1}},  # another model took over
+        {3: FAULT},
+        {1: {'is_takeover': True}, 2: {'is_takeover': True}},
+    ],
+)
+def test_a_return_counts_for_a_model_only_when_it_acted_all_the_time(
+    changes: dict[int, dict[str, object]],
+):
+    steps = [tick(number, **changes.get(number, {})) for number in range(1, 5)]
+    maker = make_maker()
+    maker.end_episode(steps[-1].stamp)
+    _, (found,) = follow(maker, *steps)
+    assert not found.is_whole
+
+
+def test_the_model_of_a_return_is_the_one_that_acted():
+    maker = make_maker()
+    maker.end_episode(tick(3).stamp)
+    _, (found,) = follow(maker, *(tick(number, model=4) for number in (1, 2, 3)))
+    assert (found.model, found.is_whole) == (4, True)
+
+
+@pytest.mark.fault('F11', 'ACTIVE', '')
+def test_without_a_reward_nothing_is_learned():
+    maker = TransitionMaker(SPEC, lambda last, step: None, lambda terms: False, None)
+    assert follow(maker, tick(1), tick(2), tick(3)) == ([], [])
+
+
+def test_the_score_of_a_task_is_the_reward_of_its_simulation():
+    task = load_task('balance')
+    observation = np.array([0.1, 0.05, 0.2, 0.0, 3.0], np.float32)
+    last = dataclasses.replace(tick(1), command=np.array([3.0]))
+    step = dataclasses.replace(tick(2), observation=observation)
+    terms = split_observation(task.spec, observation)
+    assert task_score(task)(last, step) == task.reward(terms, np.array([3.0]))
+    # 1 - 0.25 (0.05 / 0.3)^2 - 0.5 (0.1 + 0.5 * 0.2)^2 - 0.05 (3 / 10)^2
+    assert task_score(task)(last, step) == pytest.approx(0.96856, abs=1e-5)
