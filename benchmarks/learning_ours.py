@@ -44,10 +44,11 @@ def read_progress(path: Path) -> list[Evaluation]:
     curve, seconds, last = [], 0.0, 0.0
     text = path.read_text(encoding='utf-8') if path.exists() else ''
     for row in csv.DictReader(text[: text.rfind('\n') + 1].splitlines()):
-        step, rate = float(row['step']), float(row['steps_per_second'])
-        # seconds = sum of (steps since the row before) / (steps per second since then)
-        seconds += (step - last) / rate if step > last else 0.0
-        last = step
+        step = float(row['step'])
+        if row['steps_per_second']:  # else no step was done since a row that is lost
+            # seconds = sum of (steps since the row before) / (steps per second since then)
+            seconds += (step - last) / float(row['steps_per_second'])
+            last = step
         if row['evaluation/return']:
             curve.append(Evaluation(int(step), float(row['evaluation/return']), seconds))
     return curve

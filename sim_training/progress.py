@@ -4,6 +4,7 @@ The metrics and their formulas are in the docstring of sac.py.
 """
 
 import csv
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -63,9 +64,11 @@ class ProgressLog(TerminalBar):
     def add_row(self, row: dict[str, float]) -> None:
         """Write one row of metrics; those that are not in it stay empty."""
         now, step = time.monotonic(), int(row['step'])
-        rate = (step - self._row_step) / max(now - self._row_time, 1e-9)
+        rate = float('nan')
+        if step > self._row_step:  # a run that is resumed at an evaluation has done no step yet
+            rate = (step - self._row_step) / (now - self._row_time)
+            row = {**row, 'steps_per_second': rate}
         self._row_time, self._row_step = now, step
-        row = {**row, 'steps_per_second': rate}
         self._rows.append(row)
         self._csv.write(_line(row))
         self._csv.flush()
@@ -76,10 +79,9 @@ class ProgressLog(TerminalBar):
         if 'episode/return' in row:
             self._bar.update(self._task, reward_sum=row['episode/return'])
         if 'evaluation/return' in row:
-            left = timedelta(seconds=round((self._last_step - step) / max(rate, 1e-9)))
             self.say(
-                f'step {step} of {self._last_step}: return {row["evaluation/return"]:.1f}, '
-                f'{rate:.0f} steps/s, {left} left'
+                f'step {step} of {self._last_step}: return {row["evaluation/return"]:.1f}'
+                + _speed(rate, self._last_step - step)
             )
 
     def draw(self) -> None:
@@ -96,6 +98,12 @@ def _read_rows(path: Path) -> list[Row]:
     with path.open(encoding='utf-8', newline='') as file:
         lines = [line for line in csv.DictReader(file) if None not in line.values()]
     return [{metric: float(text) for metric, text in line.items() if text} for line in lines]
+
+
+def _speed(rate: float, steps: int) -> str:
+    if math.isnan(rate):
+        return ''
+    return f', {rate:.0f} steps/s, {timedelta(seconds=round(steps / rate))} left'
 
 
 def _line(row: Row) -> str:

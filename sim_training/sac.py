@@ -13,7 +13,8 @@ Equation numbers are those of Hoffmann's text "Soft Actor-Critic"; the papers ar
     value               mean of Q_i(s, a) over the batch and the critics
     episode/return      mean of the sum of rewards over the training episodes since the last row
     evaluation/return   the same of the deterministic policy, over held-out episodes
-    steps_per_second    environment steps over wall-clock time since the last row, evaluation too
+    steps_per_second    environment steps over wall-clock time since the last row, evaluation too;
+                        empty where no step was done (a run that is resumed at an evaluation)
 
 Means are over one batch, the last one before the row was written; log pi is of the unit action.
 Values are of the rewards as they are scaled for learning (normalise_reward).

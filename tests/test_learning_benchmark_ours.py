@@ -12,7 +12,7 @@ from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
 from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, summary
-from sim_training.progress import CSV
+from sim_training.progress import CSV, ProgressLog
 from sim_training.rollout import FIRST_EVALUATION_SEED
 from sim_training.run_file import read_run_file
 from sim_training.stop_signals import StopSignals
@@ -105,3 +105,12 @@ def test_seconds_are_those_of_all_rows_of_a_run_and_a_cut_line_is_left_out(tmp_p
         '2500,-1.,5'
     )
     assert read_progress(tmp_path / CSV) == [(1000, -3.5, 15.0), (2000, -2.5, 18.0)]
+
+
+def test_a_run_that_was_resumed_at_an_evaluation_has_a_row_without_a_rate(tmp_path: Path) -> None:
+    with ProgressLog(tmp_path, 'a run', first_step=200, last_step=300) as log:
+        log.add_row({'step': 200, 'evaluation/return': -3.5})
+        log.add_row({'step': 300, 'evaluation/return': -2.5})
+    (at_200, _, before), (at_300, _, after) = read_progress(tmp_path / CSV)
+    assert (at_200, before, at_300) == (200, 0.0, 300)
+    assert after > 0.0
