@@ -16,8 +16,8 @@ from learning_results import (
     read_all,
     read_facts,
 )
+from page import write_part
 
-from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 
 BEGIN = '<!-- written by: python benchmarks/learning.py report -->'
@@ -33,7 +33,6 @@ Trained = Mapping[Job, Sequence[Evaluation]]
 
 def write_report(results: Path, page: Path) -> str:
     """Write pictures and tables of the curves in a folder; return the tables."""
-    before, after = _around(page)
     curves = read_all(results)
     sections, machines = [], set()
     for env in [*GOALS, *sorted({job.env for job in curves} - GOALS.keys())]:
@@ -49,23 +48,8 @@ def write_report(results: Path, page: Path) -> str:
     if machines:
         sections.append(f'Trained on: {"; ".join(sorted(machines))}.')
     text = '\n\n'.join(sections)
-    write_atomic(page, f'{before}{BEGIN}\n\n{text}\n\n{END}{after}'.encode())
+    write_part(page, BEGIN, END, text)
     return text
-
-
-def _around(page: Path) -> tuple[str, str]:
-    """Return what is in a page by hand, before and after the tables."""
-    try:
-        text = page.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{page} cannot be read: {error}') from error
-    begin, end = text.find(BEGIN), text.find(END)
-    is_clear = text.count(BEGIN) == text.count(END) == 1 and begin < end
-    if not is_clear:
-        raise UserError(
-            f'{page}: the tables go between the lines {BEGIN!r} and {END!r}, once each'
-        )
-    return text[:begin], text[end + len(END) :]
 
 
 def _section(env: str, trained: Trained, facts: Mapping[Job, Facts | None]) -> Iterator[str]:

@@ -4,7 +4,10 @@ sim_node, policy_node and learner_node are three processes, as they would be aro
 """
 
 import contextlib
+import math
+import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
 from sim_training.evaluate import evaluate_policy, make_matching_env, summary
-from sim_training.finetune_report import FinetuneReport
+from sim_training.finetune_report import Episode, FinetuneReport
 from sim_training.physics import NOMINAL, Physics
 from sim_training.presets import find_preset
 from sim_training.run import START_TIMEOUT, RunCommand, check_options, check_ros, longest_episode
@@ -120,6 +123,9 @@ def main(command: FinetuneCommand) -> dict[str, object]:
         'minutes': report.minutes,
         'episodes': len(report.episodes),
         'decisions': {name: decisions.count(name) for name in sorted(set(decisions))},
+        'periods': sum(each.length for each in report.episodes),
+        'missed': sum(each.missed for each in report.episodes),
+        'latency_ms': _latency(report.episodes),
         **_score(command, task, folder, policy),
         'folder': str(folder),
         'picture': str(picture),
@@ -128,14 +134,18 @@ def main(command: FinetuneCommand) -> dict[str, object]:
 
 def describe(result: dict[str, object]) -> str:
     """Return the scores for a terminal."""
-    physics, decisions = result['physics'], result['decisions']
+    physics, decisions, latency = (result[key] for key in ('physics', 'decisions', 'latency_ms'))
     assert isinstance(physics, dict)
     assert isinstance(decisions, dict)
     counts = ', '.join(f'{count} {name}' for name, count in decisions.items())
+    assert isinstance(latency, dict)
+    times = ', '.join(f'{name} {value:.2f} ms' for name, value in latency.items())
     rows = {
         'robot': f'{result["minutes"]:.1f} min, {result["episodes"]} episodes; physics: '
         f'{Physics(**physics)}',
         'decisions': counts or 'none',
+        'control': f'{result["missed"]} of {result["periods"]} periods without a new command; '
+        f'from state to command {times or "unknown"}',
         'before': _scores(result['base']),
         'after': _scores(result['tuned']),
         'model': result['model'] or 'no candidate has stayed',
@@ -143,6 +153,16 @@ def describe(result: dict[str, object]) -> str:
     }
     lines = [f'  {name:<11}{text}' for name, text in rows.items()]
     return '\n'.join([f'{result["task"]}, fine-tuned', *lines])
+
+
+def _latency(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Return medians over episodes of p50 and p99 from state to command [ms]."""
+    times = {
+        'p50': [each.latency_p50 for each in episodes],
+        'p99': [each.latency_p99 for each in episodes],
+    }
+    known = {name: [value for value in times[name] if not math.isnan(value)] for name in times}
+    return {name: statistics.median(values) for name, values in known.items() if values}
 
 
 def _scores(scores: object) -> str:

@@ -34,6 +34,9 @@ class Episode:
     success: bool
     acting: str  # a key of ACTING
     model: str  # sha256
+    missed: int  # periods in which no new command came
+    latency_p50: float  # [ms] from a state's leaving to its command's arrival
+    latency_p99: float  # [ms]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The nodes of a rehearsal, and the record of what they do while they run."""
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -158,6 +159,9 @@ class _Recorder:
                 result.success,
                 acting,
                 self._listener.acting,
+                result.missed,
+                result.latency_ms.get('p50', math.nan),
+                result.latency_ms.get('p99', math.nan),
             )
         )
         told = self._listener.learning

@@ -66,6 +66,10 @@ def test_a_rehearsal_runs_goes_on_and_reports(
     assert len(rows) == first['episodes']
     # 0.05 min are 150 periods of 20 ms; the last episode may be longer.
     assert 150 <= sum(row.length for row in rows) == round(rows[-1].minutes * 60.0 * 50.0)
+    assert first['periods'] == sum(row.length for row in rows)
+    assert first['missed'] == sum(row.missed for row in rows)
+    assert 0.0 < first['latency_ms']['p50'] <= first['latency_ms']['p99']
+    assert f'{first["missed"]} of {first["periods"]} periods without' in describe(first)
     assert {(row.acting, row.model) for row in rows} == {('base', load_policy(BALANCE).sha256)}
     # The learner knows from the ticks what the simulation has counted; on a busy machine a command
     # may come too late for its period, which costs some tenths.

@@ -18,7 +18,7 @@ from sim_training.finetune_report import (
 )
 
 BASE, TUNED = 'a' * 64, 'b' * 64
-EPISODE = Episode(0.1, 34.5, 300, False, 'base', BASE)
+EPISODE = Episode(0.1, 34.5, 300, False, 'base', BASE, 2, 1.5, 3.5)
 DECISION = Decision(0.2, 'accepted', TUNED, 'return 480 of 3 episodes, "fine"')
 
 
@@ -27,15 +27,15 @@ def test_rows_are_there_again_when_the_fine_tuning_goes_on(tmp_path: Path):
         assert report.minutes == 0.0
         report.add_episode(EPISODE)
         report.add_decision(DECISION)
-    later = Episode(0.3, 490.0, 500, True, 'accepted', TUNED)
+    later = Episode(0.3, 490.0, 500, True, 'accepted', TUNED, 0, 1.25, 4.0)
     with FinetuneReport(tmp_path) as report:
         assert report.minutes == 0.1
         report.add_episode(later)
         assert (report.episodes, report.decisions) == ([EPISODE, later], [DECISION])
     assert (tmp_path / EPISODES).read_text().splitlines() == [
-        'minutes,reward_sum,length,success,acting,model',
-        f'0.1,34.5,300,False,base,{BASE}',
-        f'0.3,490.0,500,True,accepted,{TUNED}',
+        'minutes,reward_sum,length,success,acting,model,missed,latency_p50,latency_p99',
+        f'0.1,34.5,300,False,base,{BASE},2,1.5,3.5',
+        f'0.3,490.0,500,True,accepted,{TUNED},0,1.25,4.0',
     ]
 
 
@@ -71,7 +71,7 @@ def test_the_picture_shows_episodes_by_who_acted_and_marks_decisions(tmp_path: P
         return set(np.unique(pixels @ [0x10000, 0x100, 1]).tolist())
 
     orange, green = 0xFF7F0E, 0x2CA02C  # tab:orange, tab:green
-    episodes = [EPISODE, Episode(0.2, 50.0, 300, False, 'on trial', TUNED)]
+    episodes = [EPISODE, Episode(0.2, 50.0, 300, False, 'on trial', TUNED, 0, 1.0, 2.0)]
     without = colours(draw_returns(episodes, [], 'balance'))
     assert orange in without
     assert green not in without
