@@ -24,7 +24,7 @@ robot_node, sim_node              the simulated robot as a ROS 2 node, and its e
 run, demo                         policy node and simulated robot in one command
 experience, journal, transitions  what a robot did: on the disk, then as transitions
 fine_tuner, model_actor,          SAC that goes on from a model with them and with prior data
-  prior_data, rate_limit
+  prior_data, hindsight
 learner, learner_*                that as a ROS 2 node, and its executable (learner_node)
 finetune, finetune_*              `sac-ros finetune`: all three nodes, on a robot that differs
 cli, cli_options                  `sac-ros`: a table of commands; words -> a command's dataclass

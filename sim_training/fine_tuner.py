@@ -1,11 +1,13 @@
 """FineTuner: SAC that goes on from a model with what a robot does.  No ROS, no robot.
 
 As in RLPD (Ball et al. 2023, arXiv:2302.02948) and HIL-SERL (Luo et al. 2024, arXiv:2410.21845):
-half of every batch from prior data, here of the simulation, and layer norms in the critics, which
-learn alone until they know something.
+a part of every batch from prior data, here of the simulation, and layer norms in the critics,
+which learn alone until they know something.  A task with a goal is learned in hindsight too.
 """
 
+import copy
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +20,8 @@ from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy
 from sim_training.array_file import read_arrays, to_bytes
 from sim_training.export import build_policy
+from sim_training.hindsight import GOALS, Hindsight
 from sim_training.model_actor import actor_from_model
-from sim_training.rate_limit import find_rate_limit
 from sim_training.replay_buffer import ReplayBuffer, sample_shares
 from sim_training.run_file import library_versions
 from sim_training.sac import SAC
@@ -32,6 +34,9 @@ DEVIATION = 0.15  # of the actor at the start, before tanh: that of the target e
 WARM_UP = 2_000  # updates of the critics on prior data
 PATIENCE = 500  # transitions of the robot before the actor learns
 TAUGHT = 50_000  # transitions of people that are kept beside the prior data
+# Updates in the moving average of the actor, which is what is offered: from one update to the next
+# a policy is better here and worse there, and a robot would see all of it.
+AVERAGED = 500
 AT_ONCE = 10  # updates between two looks at whether to stop
 
 
@@ -46,6 +51,7 @@ class FineTuner:
         prior: Sequence[Transition] = (),
         past: Sequence[Transition] = (),
         seed: int = 0,
+        hindsight: Hindsight | None = None,
     ) -> None:
         """Begin from a model, or go on from `folder` if it has begun there.  Raises UserError.
 
@@ -69,13 +75,17 @@ class FineTuner:
             spec.per_action(spec.action.lower),
             spec.per_action(spec.action.upper),
             seed,
-            find_rate_limit(spec),
         )
         _begin_from(self.agent, actor.state_dict())
-        self._prior = self._buffer(len(prior) + TAUGHT)
-        self._replay = self._buffer(config.replay_capacity)
+        self._average = copy.deepcopy(self.agent.actor).requires_grad_(False)
+        self._hindsight = hindsight
+        copies = 1 if hindsight is None else 1 + GOALS
+        self._prior = self._buffer(copies * (len(prior) + TAUGHT))
+        self._replay = self._buffer(copies * config.replay_capacity)
         for transition in prior:
-            self._prior.add(*self._fields(transition))
+            self._store(self._prior, transition)
+        if hindsight is not None:
+            self._add(self._prior, hindsight.flush())
         self._owed = 0.0  # updates
         self._seen = 0  # transitions of the robot
         for transition in past:
@@ -116,25 +126,35 @@ class FineTuner:
         parts = (self._prior, share), (self._replay, size - share)
         batches = sample_shares(parts, self._generator, count)
         self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
+        newest: list[torch.Tensor] = list(self.agent.actor.parameters())
+        weight = 1.0 - math.exp(-count / AVERAGED)
+        torch._foreach_lerp_(list(self._average.parameters()), newest, weight)
         self._owed -= count
         for name, value in self.agent.losses._asdict().items():
             if not torch.isfinite(value):
                 raise UserError(f'learning has diverged: {name} is {float(value)}')
 
     def candidate(self) -> bytes:
-        """Return the actor as a model, checked against torch.  Raises UserError."""
+        """Return the averaged actor as a model, checked against torch.  Raises UserError."""
         origin = {
             'base_sha256': self.base.sha256,
             'robot_steps': self._seen,
             'updates': self.agent.updates,
             'versions': library_versions(),
         }
-        return build_policy(self.agent.actor, self.spec, origin, 'the candidate')[1]
+        return build_policy(self._average, self.spec, origin, 'the candidate')[1]
 
     def save(self) -> None:
         """Write the checkpoint.  Raises UserError."""
         facts = json.dumps({**self._identity(), 'generator': self._generator.bit_generator.state})
-        write_atomic(self.folder / CHECKPOINT, to_bytes(sac_arrays(self.agent), facts))
+        arrays = {**sac_arrays(self.agent), **self._average_arrays()}
+        write_atomic(self.folder / CHECKPOINT, to_bytes(arrays, facts))
+
+    def _average_arrays(self) -> dict[str, np.ndarray]:
+        """Return the weights of the averaged actor, as views of the live ones."""
+        return {
+            f'average.{key}': value.numpy() for key, value in self._average.state_dict().items()
+        }
 
     def _resume(self) -> None:
         """Take up the checkpoint."""
@@ -152,6 +172,8 @@ class FineTuner:
                 )
         self._generator.bit_generator.state = facts['generator']
         restore_sac(self.agent, arrays)
+        for name, live in self._average_arrays().items():
+            live[...] = arrays[name]
 
     def _identity(self) -> dict[str, object]:
         """Return what must be the same when it goes on."""
@@ -159,17 +181,25 @@ class FineTuner:
         return {'base_sha256': self.base.sha256, 'config': config}
 
     def _take(self, transition: Transition) -> None:
-        fields = self._fields(transition)
-        self._replay.add(*fields)
+        self._store(self._replay, transition)
         if transition.is_takeover:  # worth as much as prior data: Luo et al. 2024, section 3.3
-            self._prior.add(*fields)
+            self._add(self._prior, [transition])
         self._seen += 1
+
+    def _store(self, replay: ReplayBuffer, transition: Transition) -> None:
+        """Add a transition, and with other goals what is known to have come before it."""
+        others = [] if self._hindsight is None else self._hindsight.take(transition)
+        self._add(replay, [transition, *others])
+
+    def _add(self, replay: ReplayBuffer, transitions: Sequence[Transition]) -> None:
+        for transition in transitions:
+            replay.add(*self._fields(transition))
 
     def _fields(
         self, transition: Transition
     ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, bool]:
         """Return a transition as ReplayBuffer.add takes it."""
-        unit = (transition.command - self._middle) / self._half_range
+        unit = (transition.action - self._middle) / self._half_range
         return (
             transition.observation,
             unit,

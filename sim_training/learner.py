@@ -30,6 +30,7 @@ from sim_training.env import make_env
 from sim_training.episode_record import result_from_json
 from sim_training.experience import JOURNAL, Experience
 from sim_training.fine_tuner import PATIENCE, WARM_UP, FineTuner
+from sim_training.hindsight import find_hindsight
 from sim_training.learner_options import learner_options
 from sim_training.learner_report import LearnerReport
 from sim_training.learner_scores import GivenRewards, transition_maker
@@ -151,7 +152,10 @@ class LearnerNode(Node):
         prior = self._simulate()
         self._has_prior = bool(prior)
         past, _ = self._experience.take()
-        tuner = FineTuner(options.folder, self._model, options.sac, prior, past, options.seed)
+        hindsight = None if options.reward_topic else find_hindsight(self._task, options.seed)
+        tuner = FineTuner(
+            options.folder, self._model, options.sac, prior, past, options.seed, hindsight
+        )
         if self._experience.damaged:
             tuner.notes.append(
                 f'{self._experience.damaged} damaged rows of {JOURNAL} are left out'

@@ -1,4 +1,4 @@
-"""Prior data: what a model does in the unchanged simulation, as transitions of commands."""
+"""Prior data: what a model does in the unchanged simulation, as transitions."""
 
 import numpy as np
 
@@ -33,17 +33,20 @@ def play(
     policy: OnnxPolicy, env: SimEnv | GymnasiumEnv, seed: int, noise: SmoothNoise
 ) -> list[Transition]:
     """Play the episode that begins from `seed`, through the limits of the robot."""
-    action_map = ActionMap(policy.spec)
+    spec = policy.spec
+    lower, upper = (spec.per_action(bound) for bound in (spec.action.lower, spec.action.upper))
+    action_map = ActionMap(spec)
     observation, _ = env.reset(seed=seed)
     action_map.reset(env.state)
     transitions: list[Transition] = []
     is_over = False
     while not is_over:
-        command = action_map.to_command(noise.added_to(policy(observation)))
+        action = np.clip(noise.added_to(policy(observation)), lower, upper, dtype=np.float64)
         last = observation
+        command = action_map.to_command(action)
         observation, reward, terminated, truncated, _ = env.send(command)
         is_over = terminated or truncated
         transitions.append(
-            Transition(last, command, reward, observation, terminated, is_takeover=False)
+            Transition(last, action, command, reward, observation, terminated, is_takeover=False)
         )
     return transitions

@@ -37,9 +37,6 @@ from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
 from sim_training.value_heads import make_head
 
-# (observations, unit actions) -> unit actions; see rate_limit.py
-CarriedOut = Callable[[Tensor, Tensor], Tensor]
-
 # An observation that hardly moved during the random steps is magnified by 100 at most.
 SMALLEST_DEVIATION = 0.01  # SI
 
@@ -65,16 +62,11 @@ class SAC:
         action_lower: np.ndarray,
         action_upper: np.ndarray,
         seed: int,
-        carried_out: CarriedOut | None = None,
     ) -> None:
-        """Draw the weights from `seed`; bounds are finite, in the action's units.
-
-        `carried_out` says what becomes of an action before the critics see it; by default nothing.
-        """
+        """Draw the weights from `seed`; bounds are finite, in the action's units."""
         self.config = config
         self.seed = seed
         self.head = make_head(config)
-        self._carried_out = carried_out or (lambda observation, unit_action: unit_action)
         self._sizes = observation_size, action_lower, action_upper
         self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
         self.target_critic = _follower(self.critic if config.target == 'critics' else None)
@@ -209,7 +201,6 @@ class SAC:
             next_action, log_pi = self.actor.draw(batch.next_observation, draws.next_noise)
             # Equation 4: V(s') = min_i Q_i(s', a') - alpha log pi(a' | s')
             bonus = -self.alpha * log_pi * float(config.backup_entropy)
-            next_action = self._carried_out(batch.next_observation, next_action)
         present = batch.observation, batch.unit_action
         following = batch.next_observation, next_action
         if self.target_value is not None:
@@ -239,15 +230,13 @@ class SAC:
         """Return J_V of Haarnoja et al. 2018a, equation 5."""
         with torch.no_grad():
             unit_action, log_pi = self.actor.draw(batch.observation, draws.noise)
-            unit_action = self._carried_out(batch.observation, unit_action)
             q = self.head.value(self.critic(batch.observation, unit_action)).amin(dim=0)
         value = network(batch.observation, batch.unit_action[:, :0])[0, :, 0]
         return 0.5 * (value - (q - self.alpha * log_pi)).square().mean()
 
     def _update_actor(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
         unit_action, log_pi = self.actor.draw(batch.observation, draws.noise, True)
-        carried_out = self._carried_out(batch.observation, unit_action)
-        z = self.critic(batch.observation, carried_out, False, draws.keep[2])
+        z = self.critic(batch.observation, unit_action, False, draws.keep[2])
         q = self.head.value(z)
         q = q.amin(dim=0) if self.config.actor_value == 'min' else q.mean(dim=0)
         # Equations 14 and 16: J_pi = E[alpha log pi(a' | s) - Q(s, a')]

@@ -1,7 +1,7 @@
 """TransitionMaker: what a policy node tells of its ticks -> transitions to learn from.  No ROS.
 
 A transition is made of two ticks that follow each other without a gap, a fault or a change of who
-acts; its action is the command that was sent.
+acts.
 """
 
 from collections import deque
@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sac_ros.action import ActionMap
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.observation import split_observation
 from sac_ros.spec import TaskSpec
 from sim_training.tasks.task import Task, Terms
 
 SETTLE = 0.5  # [s] of stamps for which a tick waits for news of an end of its episode
+# Of an element's range: a command this near to another is the same in the float32 of observations.
+SAME_COMMAND = 1e-5
 LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
 
 # (tick, tick after it) -> reward, or None where nobody gave one
@@ -27,7 +30,8 @@ class Transition:
     """A step of the robot."""
 
     observation: np.ndarray  # float32, SI, shape (observation_size,)
-    command: np.ndarray  # float64, what was sent, its own units, shape (action_size,)
+    action: np.ndarray  # float64, as `learned_action` says, its own units, shape (action_size,)
+    command: np.ndarray  # float64, what was sent, shape (action_size,)
     reward: float
     next_observation: np.ndarray  # float32, SI, shape (observation_size,)
     terminated: bool
@@ -165,6 +169,7 @@ class TransitionMaker:
         verdict = None if end is None else end.verdict
         return Transition(
             last.observation,
+            learned_action(self._spec, last),
             last.command,
             reward + (verdict or 0.0),
             step.observation,
@@ -196,3 +201,23 @@ def task_score(task: Task) -> Score:
         return task.reward(split_observation(task.spec, step.observation), last.command)
 
     return score
+
+
+def learned_action(spec: TaskSpec, step: ControlStep) -> np.ndarray:
+    """Return the action of a tick that is learned from, float64, shape (action_size,).
+
+    It is the command that was sent, or what was asked for where it is known that the rate limit
+    and the bounds alone made that command of it: they are then part of the robot, as they were in
+    the training, and an action that asks for more than can be had is worth what it becomes.
+    Where the observation lacks `previous_action`, what they make of an action is not known.
+    """
+    assert step.observation is not None
+    previous = split_observation(spec, step.observation).get('previous_action')
+    if step.action is None or previous is None:
+        return step.command
+    lower, upper = (spec.per_action(bound) for bound in (spec.action.lower, spec.action.upper))
+    limits = ActionMap(spec)
+    limits.remember(previous)
+    gap = np.abs(limits.to_command(step.action) - step.command)
+    is_theirs = bool((gap <= SAME_COMMAND * (upper - lower)).all())
+    return np.clip(step.action, lower, upper, dtype=np.float64) if is_theirs else step.command

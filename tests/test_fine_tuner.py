@@ -1,4 +1,4 @@
-"""The fine-tuner: begins as the base model, learns from commands, is there again after a kill."""
+"""The fine-tuner: begins as the base model, learns from actions, is there again after a kill."""
 
 import dataclasses
 from pathlib import Path
@@ -9,14 +9,22 @@ import torch
 from builders import export_model, make_spec
 
 from sac_ros.errors import UserError
+from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.policy import OnnxPolicy
 from sim_training import fine_tuner
+from sim_training.env import make_env
 from sim_training.fine_tuner import CHECKPOINT, FineTuner
+from sim_training.hindsight import GOALS, Hindsight
+from sim_training.model_actor import actor_from_model
+from sim_training.networks import Actor
 from sim_training.presets import find_preset
+from sim_training.prior_data import play
 from sim_training.sac_state import sac_arrays
+from sim_training.tasks import load_task
 from sim_training.transitions import Transition
 
 SPEC = make_spec()
+MODELS = Path(__file__).parents[1] / 'models'
 CONFIG = dataclasses.replace(find_preset('robot'), batch_size=8, replay_capacity=500)
 NEVER = bool  # should_stop: bool() is False
 
@@ -37,7 +45,8 @@ def transition(number: int, **changes: object) -> Transition:
     random = np.random.default_rng(number)
     made = Transition(
         observation=random.normal(size=9).astype(np.float32),
-        command=random.uniform(-1.0, 1.0, 2),
+        action=random.uniform(-1.0, 1.0, 2),
+        command=np.zeros(2),
         reward=float(random.normal()),
         next_observation=random.normal(size=9).astype(np.float32),
         terminated=False,
@@ -50,7 +59,8 @@ PRIOR = [transition(number) for number in range(1_000, 1_040)]
 
 
 def weights(tuner: FineTuner) -> dict[str, np.ndarray]:
-    return {name: array.copy() for name, array in sac_arrays(tuner.agent).items()}
+    arrays = {**sac_arrays(tuner.agent), **tuner._average_arrays()}
+    return {name: array.copy() for name, array in arrays.items()}
 
 
 def changed(tuner: FineTuner, before: dict[str, np.ndarray]) -> set[str]:
@@ -89,6 +99,41 @@ def test_critics_learn_alone_from_prior_data_and_then_until_the_robot_has_moved(
     assert (tuner.updates, changed(tuner, before)) == (30, {'actor', 'critic'})
 
 
+def test_what_is_offered_is_a_moving_average_of_the_actor(
+    tmp_path: Path, model: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fine_tuner, 'AVERAGED', 10)
+    tuner = FineTuner(tmp_path, model, CONFIG)
+
+    def bias_of(actor: Actor) -> np.ndarray:
+        return actor.mean_head.bias.detach().numpy().copy()
+
+    average = base = bias_of(tuner.agent.actor)
+    for number in range(40):
+        tuner.learn(transition(number))
+        tuner.update(2)
+        # average += (1 - exp(-2 / 10)) (actor - average)
+        average = average + (1.0 - np.exp(-0.2)) * (bias_of(tuner.agent.actor) - average)
+    assert np.abs(average - base).min() > 1e-3
+    offered = actor_from_model(tuner.candidate(), 'candidate', 0.1)
+    np.testing.assert_allclose(bias_of(offered), average, rtol=1e-4)
+
+
+def test_prior_data_and_the_robots_are_learned_from_in_hindsight_each_in_its_place(
+    tmp_path: Path,
+):
+    model = (MODELS / 'reach.onnx').read_bytes()
+    policy, env = OnnxPolicy(model, 'reach'), make_env('reach')
+    silent = SmoothNoise(policy.spec, 0.0, 0.2, np.random.default_rng(0))
+    prior, past, newest = (play(policy, env, seed, silent) for seed in range(3))
+    tuner = FineTuner(tmp_path, model, CONFIG, prior, past, 0, Hindsight(load_task('reach'), 0))
+    assert tuner._prior.size == (1 + GOALS) * 150
+    assert (tuner._replay.size, tuner.transitions) == (150, 150)  # the episode may still go on
+    tuner.learn(newest[0])
+    assert (tuner._replay.size, tuner.transitions) == ((1 + GOALS) * 150 + 1, 151)
+    assert tuner._prior.size == (1 + GOALS) * 150
+
+
 def test_updates_belong_to_what_has_been_seen(tmp_path: Path, model: bytes):
     tuner = FineTuner(tmp_path, model, CONFIG)  # utd_ratio 2
     assert tuner.updates_due == 0
@@ -99,12 +144,12 @@ def test_updates_belong_to_what_has_been_seen(tmp_path: Path, model: bytes):
     assert (tuner.updates_due, tuner.updates, tuner.transitions) == (1, 3, 2)
 
 
-def test_commands_are_stored_as_shares_of_their_range(tmp_path: Path):
+def test_actions_are_stored_as_shares_of_their_range(tmp_path: Path):
     export_model(
         tmp_path / 'base.onnx', make_spec(lower=[-1.0, 2.0], upper=[1.0, 6.0], stop=[0.0, 3.0])
     )
     tuner = FineTuner(tmp_path, (tmp_path / 'base.onnx').read_bytes(), CONFIG)
-    tuner.learn(transition(0, command=np.array([0.5, 2.0])))
+    tuner.learn(transition(0, action=np.array([0.5, 2.0])))
     assert tuner._replay.newest(1)['unit_action'].tolist() == [[0.5, -1.0]]
 
 

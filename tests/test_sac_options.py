@@ -225,22 +225,3 @@ def test_the_critics_may_learn_alone():
     agent.update(make_batch(), is_critics_only=True)
     assert changed(agent, before) == {'critic', 'target'}
     assert agent.updates == 1
-
-
-def test_critics_are_asked_about_what_becomes_of_an_action():
-    agent = make_agent(initial_alpha=1e-9, learn_alpha=False)
-    asked: list[Tensor] = []
-
-    def carried_out(observation: Tensor, unit_action: Tensor) -> Tensor:
-        asked.append(observation)
-        return 0.0 * unit_action + 0.25
-
-    agent._carried_out = carried_out
-    batch, draws = make_batch(), agent.draws()
-    there = torch.full((32, 2), 0.25)
-    with torch.no_grad():
-        value = agent.target_critic(batch.next_observation, there)[..., 0].amin(dim=0)
-    torch.testing.assert_close(agent.target(batch, draws), batch.reward + 0.98 * value)
-    agent._update_actor(batch, draws, torch.tensor(1e-3))
-    assert asked[0] is batch.next_observation
-    assert asked[-1] is batch.observation

@@ -4,13 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
-from builders import make_spec
+from builders import make_spec, spec_content
 
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.fault import Fault
 from sac_ros.observation import split_observation
 from sim_training.tasks import load_task
-from sim_training.transitions import EpisodeReturn, Transition, TransitionMaker, task_score
+from sim_training.transitions import (
+    EpisodeReturn,
+    Transition,
+    TransitionMaker,
+    learned_action,
+    task_score,
+)
 
 SPEC = make_spec()
 DT = SPEC.dt  # 0.02 s
@@ -58,11 +64,39 @@ def test_two_ticks_in_a_row_are_a_transition_with_the_command_that_was_sent():
     transitions, _ = follow(make_maker(), tick(1), tick(2), tick(3))
     first, second = transitions
     assert first.observation[0] == np.float32(0.01)
-    assert first.command.tolist() == [0.001, 0.001]  # not the action, which was 1
+    assert first.command.tolist() == [0.001, 0.001]
+    assert first.action.tolist() == [0.001, 0.001]  # 1 was asked for: no rate limit does that
     assert first.next_observation[0] == np.float32(0.02)
     assert first.reward == pytest.approx(0.02 + 0.1)
     assert (first.terminated, first.is_takeover) == (False, False)
     assert second.reward == pytest.approx(0.03 + 0.2)
+
+
+@pytest.mark.parametrize(
+    ('asked', 'sent', 'learned'),
+    [
+        ([0.35, -0.25], [0.35, -0.25], [0.35, -0.25]),  # within a step of 0.1: as it is
+        ([0.9, -0.9], [0.4, -0.3], [0.9, -0.9]),  # the rate limit made the command of it
+        ([7.0, -0.2], [0.4, -0.2], [1.0, -0.2]),  # and the bound of 1 as well
+        ([0.9, -0.9], [0.2, -0.1], [0.2, -0.1]),  # something else did, as `speed_scale`
+        ([0.9, -0.9], [0.4, -0.2], [0.4, -0.2]),  # one element alone is no proof
+    ],
+)
+def test_the_action_to_learn_is_what_was_asked_where_the_limits_alone_explain_the_command(
+    asked: list[float], sent: list[float], learned: list[float]
+):
+    step = tick(1, action=np.array(asked, np.float32), command=np.array(sent))
+    assert step.observation is not None
+    split_observation(SPEC, step.observation)['previous_action'][:] = [0.3, -0.2]
+    np.testing.assert_allclose(learned_action(SPEC, step), learned, rtol=1e-6)
+
+
+def test_the_action_to_learn_is_the_command_where_the_last_one_is_not_observed():
+    terms = [term for term in spec_content()['observation'] if term['term'] != 'previous_action']
+    spec = make_spec(observation=terms)
+    observation = np.zeros(spec.observation_size, np.float32)
+    step = tick(1, observation=observation, command=np.array([0.1, 0.1]))
+    assert learned_action(spec, step).tolist() == [0.1, 0.1]
 
 
 def test_a_tick_waits_for_half_a_second_of_news():

@@ -1,0 +1,69 @@
+"""Hindsight: what a robot did, as if it had been told to go where it went.
+
+Hindsight experience replay (Andrychowicz et al. 2017, arXiv:1707.01495, strategy `future`): a step
+is learned from again, with goals that were reached later in its episode.  In its first minutes a
+robot sees some dozens of goals, too few for a critic to know what a goal is.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sac_ros.observation import split_observation
+from sim_training.tasks import is_task, load_task
+from sim_training.tasks.task import Task
+from sim_training.transitions import Transition
+
+GOALS = 3  # for each step, besides its own
+GAP = 'goal_from_tool'  # the observation's term that a goal is seen by [m]
+
+
+class Hindsight:
+    """Takes transitions in the order in which they came, returns them with other goals."""
+
+    def __init__(self, task: Task, seed: int) -> None:
+        """Score by the task's own reward; its observation has GAP."""
+        self._task = task
+        self._generator = np.random.default_rng(seed)
+        self._episode: list[Transition] = []
+
+    def take(self, transition: Transition) -> list[Transition]:
+        """Take the next one; return what `flush` does if another episode begins with it."""
+        last = self._episode[-1:]
+        follows = last and np.array_equal(last[0].next_observation, transition.observation)
+        is_over = not follows or len(self._episode) >= self._task.time_limit
+        others = self.flush() if is_over else []
+        self._episode.append(transition)
+        return others
+
+    def flush(self) -> list[Transition]:
+        """Return the episode so far, each step with GOALS other goals; begin another one."""
+        episode, self._episode = self._episode, []
+        return [
+            self._towards(step, episode[self._generator.integers(number, len(episode))])
+            for number, step in enumerate(episode)
+            for _ in range(GOALS)
+        ]
+
+    def _towards(self, step: Transition, later: Transition) -> Transition:
+        """Return a step as if its goal had been where the tool is at the end of a later one."""
+        spec = self._task.spec
+        observation, next_observation = step.observation.copy(), step.next_observation.copy()
+        # goal - tool, of the goal that was given: what the new goal lacks of it
+        gap = split_observation(spec, later.next_observation)[GAP]
+        split_observation(spec, observation)[GAP] -= gap
+        terms = split_observation(spec, next_observation)
+        terms[GAP] -= gap
+        return replace(
+            step,
+            observation=observation,
+            next_observation=next_observation,
+            reward=self._task.reward(terms, step.command),
+            terminated=self._task.terminated(terms),
+        )
+
+
+def find_hindsight(name: str, seed: int) -> Hindsight | None:
+    """Return the hindsight of the task called `name`, or None: it may be no task, or lack GAP."""
+    task = load_task(name) if is_task(name) else None
+    return Hindsight(task, seed) if task is not None and GAP in task.spec.term_sizes else None
