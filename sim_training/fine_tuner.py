@@ -31,8 +31,8 @@ from sim_training.transitions import Transition
 
 CHECKPOINT = 'learner.safetensors'
 DEVIATION = 0.15  # of the actor at the start, before tanh: that of the target entropy -0.5
-WARM_UP = 2_000  # updates of the critics on prior data
-PATIENCE = 500  # transitions of the robot before the actor learns
+WARM_UP = 6_000  # updates of the critics on prior data
+PATIENCE = 2_000  # transitions of the robot before the actor learns
 TAUGHT = 50_000  # transitions of people that are kept beside the prior data
 # Updates in the moving average of the actor, which is what is offered: from one update to the next
 # a policy is better here and worse there, and a robot would see all of it.

@@ -2,7 +2,8 @@
 
 Hindsight experience replay (Andrychowicz et al. 2017, arXiv:1707.01495, strategy `future`): a step
 is learned from again, with goals that were reached later in its episode.  In its first minutes a
-robot sees some dozens of goals, too few for a critic to know what a goal is.
+robot sees some dozens of goals, too few for a critic to know what a goal is.  Unlike there, some
+are beside what was reached: if all were reached, critics would believe that every goal is.
 """
 
 from dataclasses import replace
@@ -14,7 +15,9 @@ from sim_training.tasks import is_task, load_task
 from sim_training.tasks.task import Task
 from sim_training.transitions import Transition
 
-GOALS = 3  # for each step, besides its own
+# For each step, besides its own goal: standard deviations around where the tool was later [m]
+SPREADS = 0.0, 0.02, 0.1
+GOALS = len(SPREADS)
 GAP = 'goal_from_tool'  # the observation's term that a goal is seen by [m]
 
 
@@ -40,17 +43,18 @@ class Hindsight:
         """Return the episode so far, each step with GOALS other goals; begin another one."""
         episode, self._episode = self._episode, []
         return [
-            self._towards(step, episode[self._generator.integers(number, len(episode))])
+            self._towards(step, episode[self._generator.integers(number, len(episode))], spread)
             for number, step in enumerate(episode)
-            for _ in range(GOALS)
+            for spread in SPREADS
         ]
 
-    def _towards(self, step: Transition, later: Transition) -> Transition:
-        """Return a step as if its goal had been where the tool is at the end of a later one."""
+    def _towards(self, step: Transition, later: Transition, spread: float) -> Transition:
+        """Return a step as if its goal had been about where the tool is at the end of `later`."""
         spec = self._task.spec
         observation, next_observation = step.observation.copy(), step.next_observation.copy()
         # goal - tool, of the goal that was given: what the new goal lacks of it
         gap = split_observation(spec, later.next_observation)[GAP]
+        gap = gap + spread * self._generator.standard_normal(len(gap), np.float32)
         split_observation(spec, observation)[GAP] -= gap
         terms = split_observation(spec, next_observation)
         terms[GAP] -= gap

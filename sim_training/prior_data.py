@@ -9,7 +9,7 @@ from sim_training.env import SimEnv
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.transitions import Transition
 
-EXPLORATIONS = (0.0, 0.1, 0.3)  # of the episodes in turn; see SmoothNoise
+EXPLORATIONS = (0.0, 0.3, 1.0)  # of the episodes in turn; see SmoothNoise
 CORRELATION_TIME = 0.2  # [s]
 FIRST_SEED = 3_000_000  # of the episodes; no training and no evaluation comes near
 

@@ -25,7 +25,9 @@ from sim_training.transitions import Transition
 
 SPEC = make_spec()
 MODELS = Path(__file__).parents[1] / 'models'
-CONFIG = dataclasses.replace(find_preset('robot'), batch_size=8, replay_capacity=500)
+CONFIG = dataclasses.replace(
+    find_preset('robot'), batch_size=8, replay_capacity=500, utd_ratio=2.0
+)
 NEVER = bool  # should_stop: bool() is False
 
 

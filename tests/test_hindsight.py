@@ -10,7 +10,7 @@ from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.observation import split_observation
 from sac_ros.policy import load_policy
 from sim_training.env import make_env
-from sim_training.hindsight import GAP, GOALS, Hindsight, find_hindsight
+from sim_training.hindsight import GAP, GOALS, SPREADS, Hindsight, find_hindsight
 from sim_training.prior_data import play
 from sim_training.tasks import load_task
 from sim_training.transitions import Transition
@@ -26,8 +26,8 @@ def episode() -> list[Transition]:
     return play(policy, make_env('reach'), 0, noise)
 
 
-def relabelled(*episodes: list[Transition]) -> list[Transition]:
-    hindsight = Hindsight(REACH, seed=0)
+def relabelled(*episodes: list[Transition], seed: int = 0) -> list[Transition]:
+    hindsight = Hindsight(REACH, seed)
     others = [other for episode in episodes for step in episode for other in hindsight.take(step)]
     return others + hindsight.flush()
 
@@ -40,16 +40,27 @@ def gaps(steps: list[Transition], field: str) -> np.ndarray:
 def test_a_goal_is_where_the_tool_came_to_later(episode: list[Transition]):
     others = relabelled(episode)
     assert len(others) == GOALS * len(episode) == 450
+    exact = others[:: len(SPREADS)]
     # goal - tool of the goal that was given; with the new goal it is that minus the one later, so
     # the difference must be one of those at the ends of this step and of later ones.
     given = gaps(episode, 'next_observation')
-    moved = gaps(episode, 'observation').repeat(GOALS, axis=0) - gaps(others, 'observation')
+    moved = gaps(episode, 'observation') - gaps(exact, 'observation')
     for number, gap in enumerate(moved):
-        distance = np.abs(given[number // GOALS :] - gap).max(axis=1)
+        distance = np.abs(given[number:] - gap).max(axis=1)
         assert distance.min() <= 1e-6
-    last = others[-1]  # the tool is where its goal is: it can only be the end of this step
+    last = exact[-1]  # the tool is where its goal is: it can only be the end of this step
     np.testing.assert_allclose(gaps([last], 'next_observation')[0], 0.0, atol=1e-6)
     assert last.reward > 0.9  # r = exp(0) - 0 - effort
+
+
+def test_other_goals_are_around_it(episode: list[Transition]):
+    alone = [
+        relabelled([step], seed=number) for number, step in enumerate(episode)
+    ]  # so that it can only be the end of the step
+    for number, spread in enumerate(SPREADS):
+        away = gaps([others[number] for others in alone], 'next_observation')
+        # 450 draws: the standard error of the deviation is 3 %.
+        assert away.std() == pytest.approx(spread, rel=0.15, abs=1e-6)
 
 
 def test_only_the_goal_is_another_one(episode: list[Transition]):
@@ -78,7 +89,9 @@ def test_goals_are_of_the_same_episode(episode: list[Transition]):
     ]  # none of them follows from the one before
     others = relabelled(far[:2], episode)
     assert len(others) == GOALS * (2 + len(episode))
-    np.testing.assert_allclose(gaps(others[: 2 * GOALS], 'next_observation'), 0.0, atol=1e-4)
+    np.testing.assert_allclose(
+        gaps(others[: 2 * GOALS : GOALS], 'next_observation'), 0.0, atol=1e-4
+    )
     assert np.abs(gaps(others[2 * GOALS :], 'next_observation')).max() < 2.0
 
 

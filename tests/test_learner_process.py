@@ -101,7 +101,7 @@ def test_a_learner_that_is_told_to_end_saves_and_goes_on_later(
     with running('-m', 'sim_training.learner_node', *words) as first:
         ticks.send(tick(SPEC, 1), tick(SPEC, 2), tick(SPEC, 3))
         ticks.settle()
-        wait_for_learning(diagnostics, NODE, transitions='2', updates='4')
+        wait_for_learning(diagnostics, NODE, transitions='2', updates='2')
         assert first.end(signal.SIGTERM) == 0
         assert 'Traceback' not in first.log()
     assert (tmp_path / 'learner' / CHECKPOINT).exists()
@@ -109,7 +109,7 @@ def test_a_learner_that_is_told_to_end_saves_and_goes_on_later(
     with running('-m', 'sim_training.learner_node', *words) as second:
         second.wait_for_log("arm.yaml' from 2 transitions of the robot and 0 of the simulation")
         wait_for_learning(
-            diagnostics, NODE, state='waiting for control steps', transitions='2', updates='4'
+            diagnostics, NODE, state='waiting for control steps', transitions='2', updates='2'
         )
         assert second.end(signal.SIGINT) == 0
     ticks.close()

@@ -51,12 +51,11 @@ OWN = {
         # log(0.15 sqrt(2 pi e)) = -0.4782 for each element
         'target_entropy': pytest.approx(-0.47818, abs=1e-5), 'learning_starts': 5_000,
     },
-    # Luo et al. 2024, after Ball et al. 2023: half prior data, layer norms, two updates a step
-    # (discount, tau and step size are those of `sac`, for robots that decide 50 times a second)
+    # Luo et al. 2024, after Ball et al. 2023: prior data, layer norms, little noise from the start
+    # (all else is of `sac`: see presets.py)
     'robot': {
-        'gamma': 0.98, 'tau': 0.02, 'learning_rate': 7e-4,
-        'norm': 'layer', 'actor_value': 'mean', 'utd_ratio': 2.0, 'initial_alpha': 0.01,
-        'target_entropy': -0.5, 'backup_entropy': False, 'prior_fraction': 0.5,
+        **{name: DEFAULTS[name] for name in ('gamma', 'tau', 'learning_rate', 'target_entropy')},
+        'norm': 'layer', 'initial_alpha': 0.005, 'prior_fraction': 0.25,
         'learning_starts': 256, 'replay_capacity': 200_000,
     },
 }  # fmt: skip
