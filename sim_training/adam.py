@@ -16,7 +16,8 @@ class Adam:
         self.beta1 = beta1
         self.first = [torch.zeros_like(parameter) for parameter in parameters]
         self.second = [torch.zeros_like(parameter) for parameter in parameters]
-        self.steps = torch.zeros(())  # a tensor, or each count would be compiled anew
+        # A tensor, or each count would be compiled anew
+        self.steps = torch.zeros((), device=parameters[0].device)
 
     @torch.no_grad()
     def descend(self, loss: Tensor, learning_rate: Tensor) -> None:

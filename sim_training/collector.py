@@ -172,5 +172,5 @@ def _choose(run: Run, observations: np.ndarray) -> np.ndarray:
         size = (len(observations), len(run.actions.low))
         return run.generator.uniform(-1.0, 1.0, size).astype(np.float32)
     moments = [(playing.episode, playing.length) for playing in run.playing]
-    noise = run.exploration.noise(run.agent.actor, observations, moments)
+    noise = run.exploration.noise(run.agent.acting, observations, moments)
     return run.agent.explore(observations, noise)

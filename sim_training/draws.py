@@ -22,16 +22,21 @@ class Draws(NamedTuple):
     keep: Sequence[Sequence[Tensor]]
 
 
-def draw(config: SACConfig, action_size: int, generator: torch.Generator) -> Draws:
-    """Draw what one update of a configuration needs."""
+def draw(
+    config: SACConfig, action_size: int, generator: torch.Generator, device: torch.device
+) -> Draws:
+    """Draw what one update of a configuration needs, by a generator of the processor."""
     size = (config.batch_size, action_size)
     next_noise = torch.randn(size, generator=generator)
     noise = torch.randn(size, generator=generator)
     members = torch.arange(config.critics)
     if config.target_subset is not None:
         members = torch.randperm(config.critics, generator=generator)[: config.target_subset]
-    keep = [_keep(config, generator) if config.dropout else [] for _ in range(USES)]
-    return Draws(next_noise, noise, members, keep)
+    keep = [
+        [each.to(device) for each in _keep(config, generator)] if config.dropout else []
+        for _ in range(USES)
+    ]
+    return Draws(next_noise.to(device), noise.to(device), members.to(device), keep)
 
 
 def _keep(config: SACConfig, generator: torch.Generator) -> list[Tensor]:

@@ -4,6 +4,7 @@ Observations are in SI units, shape (batch, observation_size), and are normalise
 action is in [-1, 1], shape (batch, action_size); `Actor.to_action` gives it its own units.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -148,6 +149,7 @@ class Critic(nn.Module):
 
 def make_networks(
     config: SACConfig,
+    device: torch.device,
     observation_size: int,
     action_lower: np.ndarray,
     action_upper: np.ndarray,
@@ -167,7 +169,17 @@ def make_networks(
     if config.unit_weights:
         actor.body.project()
         critic.body.project()
-    return actor, critic, value
+    return actor.to(device), critic.to(device), None if value is None else value.to(device)
+
+
+def learned(network: Actor | Critic) -> list[Tensor]:
+    """Return the parameters that a gradient moves."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def follower(network: Critic | None) -> Critic | None:
+    """Return what follows a network slowly, beginning where it is."""
+    return None if network is None else copy.deepcopy(network).requires_grad_(False)
 
 
 def actor_norm(config: SACConfig) -> Norm:

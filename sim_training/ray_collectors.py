@@ -172,7 +172,7 @@ class RayCollectors:
 
 def actor_arrays(run: Run) -> dict[str, np.ndarray]:
     """Return the actor's weights and normalisation, by their names in its state_dict."""
-    return {name: array.cpu().numpy() for name, array in run.agent.actor.state_dict().items()}
+    return {name: array.numpy() for name, array in run.agent.acting.state_dict().items()}
 
 
 def _leave_episodes(run: Run) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
@@ -181,6 +182,8 @@ def _check_no_run(folder: Path) -> None:
 
 
 def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
+    if command.device == 'cuda' and not torch.cuda.is_available():
+        raise UserError('device is cuda, and torch finds no GPU of CUDA here; allowed: cpu')
     sac, size, actions = command.sac, observation_size(env), action_space(env)
     sizes = size, len(actions.low)
     run = Run(
@@ -188,7 +191,7 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
         _contract(command.task, env),
         size,
         actions,
-        SAC(sac, size, actions.low, actions.high, command.seed),
+        SAC(sac, size, actions.low, actions.high, command.seed, command.device or 'cpu'),
         ReplayBuffer(sac.replay_capacity, *sizes, sac.gamma, sac.n_step, _stride(command)),
         np.random.default_rng(command.seed),
         ReturnScale(sac.gamma, sac.value_bound, command.envs),

@@ -32,7 +32,7 @@ from torch import Tensor
 from sim_training.adam import Adam
 from sim_training.compiler import prepare_compiler
 from sim_training.draws import Draws, draw
-from sim_training.networks import Actor, Critic, make_networks
+from sim_training.networks import Actor, Critic, follower, learned, make_networks
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
 from sim_training.value_heads import make_head
@@ -62,27 +62,34 @@ class SAC:
         action_lower: np.ndarray,
         action_upper: np.ndarray,
         seed: int,
+        device: str = 'cpu',
     ) -> None:
-        """Draw the weights from `seed`; bounds are finite, in the action's units."""
+        """Draw the weights from `seed`; bounds are finite, in the action's units.
+
+        `device` computes the updates, the processor all actions and what is random.
+        """
         self.config = config
         self.seed = seed
-        self.head = make_head(config)
-        self._sizes = observation_size, action_lower, action_upper
+        self.device = torch.device(device)
+        self.head = make_head(config, self.device)
+        self._sizes = self.device, observation_size, action_lower, action_upper
         self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
-        self.target_critic = _follower(self.critic if config.target == 'critics' else None)
-        self.target_value = _follower(self.value)
-        self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
+        self.acting = self.actor if self.device.type == 'cpu' else copy.deepcopy(self.actor).cpu()
+        self.target_critic = follower(self.critic if config.target == 'critics' else None)
+        self.target_value = follower(self.value)
+        alpha = math.log(config.initial_alpha)
+        self.log_alpha = torch.tensor(alpha, device=self.device, requires_grad=True)
         # One and the same for each element of the action: the text below equation 19.
         self.target_entropy = config.target_entropy * len(action_lower)
-        self.reward_scale = torch.ones(())  # of every reward; see return_scale.py
+        self.reward_scale = torch.ones((), device=self.device)  # see return_scale.py
         self.updates = 0
         self.generator = torch.Generator().manual_seed(seed)  # of every action that is sampled
         beta1 = config.adam_beta1
-        self.actor_adam = Adam(_learned(self.actor), beta1)
-        values = [] if self.value is None else _learned(self.value)
-        self.critic_adam = Adam([*_learned(self.critic), *values], beta1)
+        self.actor_adam = Adam(learned(self.actor), beta1)
+        values = [] if self.value is None else learned(self.value)
+        self.critic_adam = Adam([*learned(self.critic), *values], beta1)
         self.alpha_adam = Adam([self.log_alpha], beta1)
-        self.losses = Losses(*torch.zeros(6))  # of the last update
+        self.losses = Losses(*torch.zeros(6, device=self.device))  # of the last update
         self._update_once: Callable[..., Losses] = self._update
 
     @torch.no_grad()
@@ -94,18 +101,18 @@ class SAC:
         """
         observations = torch.from_numpy(observation)
         if noise is None:
-            return self.actor.sample(observations, self.generator)[0].numpy()
-        return self.actor.draw(observations, torch.from_numpy(noise))[0].numpy()
+            return self.acting.sample(observations, self.generator)[0].numpy()
+        return self.acting.draw(observations, torch.from_numpy(noise))[0].numpy()
 
     @torch.no_grad()
     def exploit(self, observation: np.ndarray) -> np.ndarray:
         """Return the deterministic action in its own units, float32."""
-        return self.actor.mean_action(torch.from_numpy(observation[None]))[0].numpy()
+        return self.acting.mean_action(torch.from_numpy(observation[None]))[0].numpy()
 
     @torch.no_grad()
     def to_action(self, unit_action: np.ndarray) -> np.ndarray:
         """Return the action in its own units, float32."""
-        return self.actor.to_action(torch.from_numpy(unit_action)).numpy()
+        return self.acting.to_action(torch.from_numpy(unit_action)).numpy()
 
     def fit_normalisation(self, observations: np.ndarray) -> None:
         """Scale observations by the mean and deviation of these, (count, observation_size)."""
@@ -114,6 +121,7 @@ class SAC:
         for network in self.networks().values():
             network.observation_mean.copy_(mean)
             network.observation_scale.copy_(1.0 / deviation.clamp(min=SMALLEST_DEVIATION))
+        self.follow_actor()
 
     def networks(self) -> dict[str, Actor | Critic]:
         """Return the networks that there are, by name."""
@@ -146,16 +154,28 @@ class SAC:
         last = config.learning_rate
         if config.final_learning_rate is not None:
             last += progress * (config.final_learning_rate - config.learning_rate)
-        rate = torch.tensor(last)
+        rate = torch.tensor(last, device=self.device)
+        batches = Batch(*(field.to(self.device) for field in batches))
+        is_low = config.precision == 'bfloat16'  # no cache: weights change in mid-update
+        products = torch.autocast(self.device.type, torch.bfloat16, is_low, cache_enabled=False)
         for start in range(0, len(batches.reward), config.batch_size):
             rows = slice(start, start + config.batch_size)
             batch = Batch(*(field[rows] for field in batches))
             self.updates += 1
             moves_actor = not is_critics_only and self.updates % config.policy_delay == 0
-            self.losses = self._update_once(batch, self.draws(), rate, self.losses, moves_actor)
+            draws = self.draws()
+            with products:
+                self.losses = self._update_once(batch, draws, rate, self.losses, moves_actor)
             if config.reset_every and self.updates % config.reset_every == 0:
                 self._reset()
+        self.follow_actor()
         return self.losses
+
+    @torch.no_grad()
+    def follow_actor(self) -> None:
+        """Let `acting` be what `actor` is now."""
+        if self.acting is not self.actor:
+            self.acting.load_state_dict(self.actor.state_dict())
 
     @property
     def alpha(self) -> Tensor:
@@ -164,7 +184,7 @@ class SAC:
 
     def draws(self) -> Draws:
         """Draw what the next update takes from chance."""
-        return draw(self.config, len(self.actor.action_middle), self.generator)
+        return draw(self.config, len(self.acting.action_middle), self.generator, self.device)
 
     def target(self, batch: Batch, draws: Draws) -> Tensor:
         """Return what every critic should say of the batch; see ValueHead.target."""
@@ -278,13 +298,3 @@ class SAC:
         self.log_alpha.fill_(math.log(self.config.initial_alpha))
         for adam in (self.actor_adam, self.critic_adam, self.alpha_adam):
             adam.forget()
-
-
-def _learned(network: Actor | Critic) -> list[Tensor]:
-    """Return the parameters that a gradient moves."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def _follower(network: Critic | None) -> Critic | None:
-    """Return what follows a network slowly, beginning where it is."""
-    return None if network is None else copy.deepcopy(network).requires_grad_(False)

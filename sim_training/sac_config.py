@@ -121,6 +121,11 @@ class SACConfig:
     """Scale rewards so that discounted returns have a standard deviation of 1 at most and stay
     within value_bound."""
 
+    precision: Literal['float32', 'bfloat16'] = 'float32'
+    """Numbers in the matrix products of an update.  Weights, Adam, losses and probabilities are
+    float32 in any case, which is what half precision breaks first (Bjorck et al. 2021,
+    arXiv:2102.13565)."""
+
     prior_fraction: float = 0.0
     """Share of each batch that comes from the replay of another run (--prior)."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
@@ -14,36 +15,36 @@ ACTOR = 'actor'
 
 
 def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
-    """Return weights, Adam's moments, temperature and generator, as views of the live ones."""
-    arrays = _weights(agent)
-    for name, adam in _optimisers(agent).items():
-        arrays |= {f'{name}.{key}': value.numpy() for key, value in adam.state().items()}
+    """Return weights, Adam's moments, temperature and generator; without a copy on a processor."""
+    arrays = {name: tensor.cpu().numpy() for name, tensor in _tensors(agent).items()}
     arrays['generator'] = agent.generator.get_state().numpy()
     arrays['updates'] = np.array(agent.updates)
-    arrays['losses'] = torch.stack(agent.losses).numpy()
+    arrays['losses'] = torch.stack(agent.losses).cpu().numpy()
     return arrays
 
 
 def restore_sac(agent: SAC, arrays: Mapping[str, np.ndarray]) -> None:
     """Undo `sac_arrays` on an agent of the same configuration.  Raises UserError."""
-    for name, live in sac_arrays(agent).items():
+    for name, needed in sac_arrays(agent).items():
         found = arrays[name].shape if name in arrays else 'nothing'
-        if found != live.shape:
-            raise UserError(f'{name} needs shape {live.shape}, found {found}')
-        live[...] = arrays[name]
+        if found != needed.shape:
+            raise UserError(f'{name} needs shape {needed.shape}, found {found}')
+    for name, tensor in _tensors(agent).items():
+        tensor.copy_(torch.from_numpy(arrays[name].copy()))
     agent.generator.set_state(torch.from_numpy(arrays['generator'].copy()))
     agent.updates = int(arrays['updates'])
-    agent.losses = Losses(*torch.from_numpy(arrays['losses'].copy()))
+    agent.losses = Losses(*torch.from_numpy(arrays['losses'].copy()).to(agent.device))
+    agent.follow_actor()
 
 
-def _weights(agent: SAC) -> dict[str, np.ndarray]:
-    """Return every number that the optimisers or the normalisation change, sharing memory."""
-    arrays = {
-        f'{name}.{key}': value.numpy()
-        for name, network in agent.networks().items()
-        for key, value in network.state_dict().items()
-    }
-    return {**arrays, 'log_alpha': agent.log_alpha.detach().numpy()}
+def _tensors(agent: SAC) -> dict[str, Tensor]:
+    """Return every number that the optimisers or the normalisation change, the live tensors."""
+    tensors = {'log_alpha': agent.log_alpha.detach()}
+    parts = {name: network.state_dict() for name, network in agent.networks().items()}
+    parts |= {name: adam.state() for name, adam in _optimisers(agent).items()}
+    for name, part in parts.items():
+        tensors |= {f'{name}.{key}': tensor for key, tensor in part.items()}
+    return tensors
 
 
 def _optimisers(agent: SAC) -> dict[str, Adam]:

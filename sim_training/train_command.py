@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from sac_ros.errors import UserError
 from sim_training.presets import find_preset
@@ -53,6 +54,10 @@ class TrainCommand:
 
     threads: int = 1
     """Processor threads; only with 1 does a seed give the same run twice, bit for bit."""
+
+    device: Literal['cpu', 'cuda'] | None = None
+    """What computes the updates: the processor, as by default, or a GPU of CUDA.  Actions are
+    always computed on the processor: the way to a GPU takes longer than they do."""
 
     compile: bool | None = None
     """Compile the update with torch: about 1.4 times as fast after half a minute, or two for the
@@ -132,7 +137,7 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
                 f'sac.{option.name} is {value}; this run was started with {old} and keeps it'
             )
     changes: dict[str, object] = {'out': given.folder, 'resume': True}
-    for name in ('steps', 'ray', 'compile', 'prior', *COUNTS):
+    for name in ('steps', 'ray', 'device', 'compile', 'prior', *COUNTS):
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:
             changes[name] = getattr(given, name)

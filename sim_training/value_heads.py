@@ -11,6 +11,8 @@ from torch.nn.functional import huber_loss, log_softmax, softmax
 
 from sim_training.sac_config import SACConfig
 
+CPU = torch.device('cpu')
+
 
 class ValueHead(Protocol):
     """How z is read, what it should be, and how far it is from that."""
@@ -52,12 +54,12 @@ class ScalarHead:
 class QuantileHead:
     """Quantiles, the largest of all critics dropped (TQC, Kuznetsov et al. 2020, 2005.04269)."""
 
-    def __init__(self, quantiles: int, dropped: int) -> None:
+    def __init__(self, quantiles: int, dropped: int, device: torch.device = CPU) -> None:
         """Drop `dropped` quantiles for each critic."""
         self.outputs = quantiles
         self._dropped = dropped
         # tau_m = (2 m - 1) / (2 M)
-        self._tau = (torch.arange(quantiles) + 0.5) / quantiles
+        self._tau = (torch.arange(quantiles, device=device) + 0.5) / quantiles
 
     def value(self, z: Tensor) -> Tensor:
         """Return the mean of the quantiles."""
@@ -81,11 +83,11 @@ class QuantileHead:
 class CategoricalHead:
     """A histogram over fixed values (C51, Bellemare et al. 2017, arXiv:1707.06887)."""
 
-    def __init__(self, bins: int, bound: float) -> None:
+    def __init__(self, bins: int, bound: float, device: torch.device = CPU) -> None:
         """Spread `bins` values evenly from -bound to bound; what is outside is put on the rim."""
         self.outputs = bins
         self._bound = bound
-        self._bins = torch.linspace(-bound, bound, bins)
+        self._bins = torch.linspace(-bound, bound, bins, device=device)
 
     def value(self, z: Tensor) -> Tensor:
         """Return the mean of the histogram."""
@@ -111,10 +113,10 @@ class CategoricalHead:
         return -(target * log_softmax(z, dim=-1)).sum(dim=-1).mean(dim=1).sum()
 
 
-def make_head(config: SACConfig) -> ValueHead:
+def make_head(config: SACConfig, device: torch.device = CPU) -> ValueHead:
     """Return the head that a configuration asks for."""
     if config.head == 'quantile':
-        return QuantileHead(config.atoms, config.dropped_atoms)
+        return QuantileHead(config.atoms, config.dropped_atoms, device)
     if config.head == 'categorical':
-        return CategoricalHead(config.atoms, config.value_bound)
+        return CategoricalHead(config.atoms, config.value_bound, device)
     return ScalarHead()

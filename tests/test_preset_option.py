@@ -63,7 +63,7 @@ def test_an_unknown_preset_is_refused_before_anything_else():
 
 
 def test_the_robot_preset_wants_prior_data_or_none():
-    with pytest.raises(UserError, match=r'^sac.prior_fraction is 0.5 and there is no prior data'):
+    with pytest.raises(UserError, match=r'^sac.prior_fraction is 0.25 and there is no prior data'):
         typed('--preset', 'robot')
     assert typed('--preset', 'robot', '--prior', 'runs/x').prior == Path('runs/x')
     assert typed('--preset', 'robot', '--sac.prior-fraction', '0').sac.prior_fraction == 0.0

@@ -13,6 +13,7 @@ from sim_training.adam import Adam
 from sim_training.draws import Draws
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
+from sim_training.sac_state import restore_sac, sac_arrays
 
 torch.set_num_threads(1)
 RATE = torch.tensor(1e-3)
@@ -153,6 +154,42 @@ def test_normalisation_gives_mean_zero_and_deviation_one_and_magnifies_by_100_at
     for network in (agent.actor, agent.critic, agent.target_critic):
         np.testing.assert_allclose(network.observation_mean.numpy(), [2.0, 5.0, 0.0005])
         np.testing.assert_allclose(network.observation_scale.numpy(), [1.0, 100.0, 100.0])
+
+
+def test_only_products_are_in_bfloat16():
+    agents = [make_agent(precision=precision) for precision in ('float32', 'bfloat16')]
+    for _ in range(100):
+        losses = [agent.update(make_batch()) for agent in agents]
+    exact, rounded = (torch.stack(numbers) for numbers in losses)
+    # bfloat16 has 8 bits: a number is off by 0.4 % at most, and errors of products average out.
+    torch.testing.assert_close(exact, rounded, rtol=0.05, atol=0.02)
+    assert (exact != rounded).all()
+    assert {array.dtype for array in sac_arrays(agents[1]).values()} == {
+        np.dtype(name) for name in ('float32', 'uint8', 'int64')
+    }
+
+
+@pytest.mark.parametrize('norm', ['layer', 'batch', 'batch_renorm'])
+def test_norms_work_beside_products_in_bfloat16(norm: str):
+    agent = make_agent(precision='bfloat16', norm=norm)
+    assert torch.isfinite(torch.stack(agent.update(make_batch()))).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU')
+def test_a_gpu_computes_the_same_updates():
+    agents = [make_agent(device=device) for device in ('cpu', 'cuda')]
+    for _ in range(100):
+        here, there = (torch.stack(agent.update(make_batch())).cpu() for agent in agents)
+        torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-4)
+    observation = np.ones(3, np.float32)
+    np.testing.assert_allclose(*(agent.exploit(observation) for agent in agents), atol=1e-3)
+    arrays = [sac_arrays(agent) for agent in agents]
+    assert {name: array.shape for name, array in arrays[0].items()} == {
+        name: array.shape for name, array in arrays[1].items()
+    }
+    other = make_agent(device='cuda', seed=9)
+    restore_sac(other, arrays[1])
+    np.testing.assert_array_equal(other.exploit(observation), agents[1].exploit(observation))
 
 
 def test_updates_are_spread_over_the_steps_by_the_utd_ratio():

@@ -114,6 +114,20 @@ def test_a_refused_start_leaves_nothing_and_can_be_tried_again(tmp_path: Path):
     assert run(make_command(folder, steps=100))['step'] == 100
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match='device is cuda, and torch finds no GPU of CUDA here'):
+        run(make_command(tmp_path / 'run', device='cuda'))
+    assert list((tmp_path / 'run').iterdir()) == []
+    assert run(make_command(tmp_path / 'run', steps=100))['step'] == 100
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU')
+def test_a_run_begun_on_a_gpu_goes_on_without_one(tmp_path: Path):
+    run(make_command(tmp_path, steps=150, device='cuda'))
+    assert run(resume(tmp_path, steps=200, device='cpu'))['step'] == 200
+
+
 def test_an_env_of_ours_is_stored_with_its_own_contract_also_under_a_wrapper(tmp_path: Path):
     env = make_env('balance')
     command = TrainCommand('balance', out=tmp_path, steps=70, evaluation_episodes=1, sac=SMALL)

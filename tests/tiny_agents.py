@@ -12,10 +12,10 @@ torch.set_num_threads(1)
 SMALL = {'hidden_sizes': (16, 16), 'batch_size': 32, 'learning_starts': 32}
 
 
-def make_agent(seed: int = 0, **overrides: object) -> SAC:
+def make_agent(seed: int = 0, device: str = 'cpu', **overrides: object) -> SAC:
     """Return a small agent for 3 observations and 2 actions in (-1, 3)."""
     config = SACConfig(**{**SMALL, **overrides})
-    return SAC(config, 3, np.array([-1.0, -1.0]), np.array([3.0, 3.0]), seed)
+    return SAC(config, 3, np.array([-1.0, -1.0]), np.array([3.0, 3.0]), seed, device)
 
 
 def make_batch(count: int = 32, **changes: Tensor) -> Batch:
