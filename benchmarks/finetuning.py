@@ -1,6 +1,6 @@
 """Fine-tuning on three robots that differ, beside training from scratch on as much data of each.
 
-    python benchmarks/finetuning.py run --robot balance-long-pole --seeds 0 1 2
+    python benchmarks/finetuning.py run balance-long-pole --seeds 0 1 2
     python benchmarks/finetuning.py report
 
 What is finished is skipped, what was stopped goes on.  FINETUNING.md says how it is measured.

@@ -93,7 +93,7 @@ def test_the_speed_is_scaled_from_the_next_tick_on(configured: None, peer: Peer,
 
 def test_a_start_is_ramped_where_nobody_says_otherwise(model: Path, lone_arm: Arm):
     def acting() -> list[ControlStep]:
-        """Return what was sent since the ramp began: a busy machine's late state begins it anew."""
+        """Return what was sent since the ramp began; a state that is late begins it anew."""
         steps = lone_arm.steps()
         stops = [i for i, step in enumerate(steps) if step.mode is Mode.SAFE]
         last = max(stops, default=-1)
