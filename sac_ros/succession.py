@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from sac_ros.control_loop import ControlLoop
     from sac_ros.decisions import Decisions
 
-# A trial that nobody judges ends: after so many of the longest episodes without a return.
+# A trial that nobody judges ends: after so many of the longest episodes without a return, but not
+# before so long [s]: where the model before it soon fell, nothing is heard of a better one at first.
 UNJUDGED_EPISODES = 5
+UNJUDGED = 30.0
 
 
 class Succession:
@@ -116,7 +118,8 @@ class Succession:
         if fault is None and self._loop.controller.mode is Mode.FAULT:
             fault = self._loop.find_fault()
             self._condemned.append(rung.policy.sha256)
-        if fault is None and ticks > UNJUDGED_EPISODES * self.ladder.longest:
+        patience = UNJUDGED * self._loop.controller.spec.control_rate
+        if fault is None and ticks > max(patience, UNJUDGED_EPISODES * self.ladder.longest):
             text = f'no return for {ticks} ticks; the longest episode has {self.ladder.longest}'
             fault = Fault('W_LEARNER_LOST', text)
             self._loop.warn(fault)

@@ -57,13 +57,14 @@ class Learner:
         told = [json.loads(message.data) for message in self._decisions]
         return [decision for decision in told if decision['sha256'] == sha256 or not sha256]
 
-    def wait_for(self, decision: str, sha256: str) -> dict:
+    def wait_for(self, decision: str, sha256: str, timeout: float = 30.0) -> dict:
         """Wait for a decision about a model and return it."""
 
         def found() -> list[dict]:
             return [one for one in self.decisions(sha256) if one['decision'] == decision]
 
-        wait_for(found, lambda: f'{decision} of {sha256[:12]} among {self.decisions()}')
+        what = f'{decision} of {sha256[:12]} among'
+        wait_for(found, lambda: f'{what} {self.decisions()}', timeout)
         return found()[-1]
 
     def call(self, service: str) -> Trigger.Response:
