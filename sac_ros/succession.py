@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sac_ros.decisions import Decisions
 
 # A trial that nobody judges ends: after so many of the longest episodes without a return, but not
-# before so long [s]: where the model before it soon fell, nothing is heard of a better one at first.
+# before so long [s]: where the model before it soon fell, a better one says nothing at first.
 UNJUDGED_EPISODES = 5
 UNJUDGED = 30.0
 
