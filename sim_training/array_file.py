@@ -24,8 +24,10 @@ def to_bytes(arrays: Arrays, facts: str) -> bytes:
     return save(whole, {FACTS_KEY: facts, SHA256_KEY: json.dumps(_digests(whole, facts))})
 
 
-def read_arrays(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], str]:
-    """Return the arrays whose names begin with `prefix`, and the facts.  Raises UserError."""
+def read_arrays(
+    path: Path, prefix: str | tuple[str, ...] = ''
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the arrays whose names begin with (a) `prefix`, and the facts.  Raises UserError."""
     if not path.is_file():
         raise UserError(f'{path} is missing')
     try:
@@ -53,7 +55,9 @@ def _digests(arrays: Arrays, facts: str) -> dict[str, str]:
     return digests
 
 
-def _check_digests(path: Path, found: dict[str, str], text: str, prefix: str) -> None:
+def _check_digests(
+    path: Path, found: dict[str, str], text: str, prefix: str | tuple[str, ...]
+) -> None:
     """Raise UserError unless facts and arrays are those that were written, and all of them."""
     try:
         stored = TypeAdapter(dict[str, str]).validate_json(text)

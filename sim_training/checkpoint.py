@@ -20,7 +20,7 @@ from sac_ros.files import write_atomic
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
 from sim_training.array_file import FACTS_KEY, Arrays, read_arrays, to_bytes
 from sim_training.networks import Actor, actor_norm
-from sim_training.sac_state import ACTOR
+from sim_training.sac_state import ACTORS, exported_actor
 from sim_training.train_command import TrainCommand
 
 CURRENT = 'checkpoint.safetensors'
@@ -109,14 +109,15 @@ def check_has_checkpoint(folder: Path) -> None:
 
 
 def write_best(folder: Path, arrays: Arrays, facts: Facts) -> None:
-    """Keep the actor alone, as the best so far."""
-    actor = {name: array for name, array in arrays.items() if name.startswith(f'{ACTOR}.')}
+    """Keep the exported actor alone, as the best so far."""
+    prefix = _exported_prefix(facts)
+    actor = {name: array for name, array in arrays.items() if name.startswith(prefix)}
     write_atomic(folder / BEST, _to_bytes(actor, facts))
 
 
 def read_actor(path: Path) -> tuple[Actor, Facts]:
-    """Return the actor of a checkpoint or of best.safetensors.  Raises UserError."""
-    arrays, facts = _read(path, prefix=f'{ACTOR}.')
+    """Return the exported actor of a checkpoint or of best.safetensors.  Raises UserError."""
+    arrays, facts = _read(path, tuple(f'{name}.' for name in ACTORS))
     actor = Actor(
         facts.observation_size,
         facts.command.sac.hidden_sizes,
@@ -124,7 +125,12 @@ def read_actor(path: Path) -> tuple[Actor, Facts]:
         np.array(facts.action_upper),
         actor_norm(facts.command.sac),
     )
-    weights = {n.removeprefix(f'{ACTOR}.'): torch.from_numpy(a) for n, a in arrays.items()}
+    prefix = _exported_prefix(facts)
+    weights = {
+        name.removeprefix(prefix): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
     try:
         actor.load_state_dict(weights)
     except RuntimeError as error:
@@ -169,7 +175,11 @@ def _to_bytes(arrays: Arrays, facts: Facts) -> bytes:
     return to_bytes(arrays, TypeAdapter(Facts).dump_json(facts).decode())
 
 
-def _read(path: Path, prefix: str = '') -> tuple[dict[str, np.ndarray], Facts]:
+def _exported_prefix(facts: Facts) -> str:
+    return f'{exported_actor(facts.command.sac)}.'
+
+
+def _read(path: Path, prefix: str | tuple[str, ...] = '') -> tuple[dict[str, np.ndarray], Facts]:
     """Return the arrays whose names begin with `prefix`, and the facts."""
     arrays, text = read_arrays(path, prefix)
     try:

@@ -5,9 +5,7 @@ a part of every batch from prior data, here of the simulation, and layer norms i
 which learn alone until they know something.  A task with a goal is learned in hindsight too.
 """
 
-import copy
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +24,7 @@ from sim_training.replay_buffer import ReplayBuffer, sample_shares
 from sim_training.run_file import library_versions
 from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
-from sim_training.sac_state import restore_sac, sac_arrays
+from sim_training.sac_state import ACTORS, restore_sac, sac_arrays
 from sim_training.transitions import Transition
 
 CHECKPOINT = 'learner.safetensors'
@@ -34,9 +32,6 @@ DEVIATION = 0.15  # of the actor at the start, before tanh: that of the target e
 WARM_UP = 6_000  # updates of the critics on prior data
 PATIENCE = 2_000  # transitions of the robot before the actor learns
 TAUGHT = 50_000  # transitions of people that are kept beside the prior data
-# Updates in the moving average of the actor, which is what is offered: from one update to the next
-# a policy is better here and worse there, and a robot would see all of it.
-AVERAGED = 500
 AT_ONCE = 10  # updates between two looks at whether to stop
 
 
@@ -77,7 +72,6 @@ class FineTuner:
             seed,
         )
         _begin_from(self.agent, actor.state_dict())
-        self._average = copy.deepcopy(self.agent.actor).requires_grad_(False)
         self._hindsight = hindsight
         copies = 1 if hindsight is None else 1 + GOALS
         self._prior = self._buffer(copies * (len(prior) + TAUGHT))
@@ -126,35 +120,25 @@ class FineTuner:
         parts = (self._prior, share), (self._replay, size - share)
         batches = sample_shares(parts, self._generator, count)
         self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
-        newest: list[torch.Tensor] = list(self.agent.actor.parameters())
-        weight = 1.0 - math.exp(-count / AVERAGED)
-        torch._foreach_lerp_(list(self._average.parameters()), newest, weight)
         self._owed -= count
         for name, value in self.agent.losses._asdict().items():
             if not torch.isfinite(value):
                 raise UserError(f'learning has diverged: {name} is {float(value)}')
 
     def candidate(self) -> bytes:
-        """Return the averaged actor as a model, checked against torch.  Raises UserError."""
+        """Return the exported actor as a model, checked against torch.  Raises UserError."""
         origin = {
             'base_sha256': self.base.sha256,
             'robot_steps': self._seen,
             'updates': self.agent.updates,
             'versions': library_versions(),
         }
-        return build_policy(self._average, self.spec, origin, 'the candidate')[1]
+        return build_policy(self.agent.exported, self.spec, origin, 'the candidate')[1]
 
     def save(self) -> None:
         """Write the checkpoint.  Raises UserError."""
         facts = json.dumps({**self._identity(), 'generator': self._generator.bit_generator.state})
-        arrays = {**sac_arrays(self.agent), **self._average_arrays()}
-        write_atomic(self.folder / CHECKPOINT, to_bytes(arrays, facts))
-
-    def _average_arrays(self) -> dict[str, np.ndarray]:
-        """Return the weights of the averaged actor, as views of the live ones."""
-        return {
-            f'average.{key}': value.numpy() for key, value in self._average.state_dict().items()
-        }
+        write_atomic(self.folder / CHECKPOINT, to_bytes(sac_arrays(self.agent), facts))
 
     def _resume(self) -> None:
         """Take up the checkpoint."""
@@ -172,8 +156,6 @@ class FineTuner:
                 )
         self._generator.bit_generator.state = facts['generator']
         restore_sac(self.agent, arrays)
-        for name, live in self._average_arrays().items():
-            live[...] = arrays[name]
 
     def _identity(self) -> dict[str, object]:
         """Return what must be the same when it goes on."""
@@ -216,7 +198,7 @@ class FineTuner:
 def _begin_from(agent: SAC, actor: dict[str, torch.Tensor]) -> None:
     """Give an agent another actor, and its normalisation to all networks."""
     for name, network in agent.networks().items():
-        if name == 'actor':
+        if name in ACTORS:
             network.load_state_dict(actor)
         else:
             network.observation_mean.copy_(actor['observation_mean'])

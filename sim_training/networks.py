@@ -4,7 +4,6 @@ Observations are in SI units, shape (batch, observation_size), and are normalise
 action is in [-1, 1], shape (batch, action_size); `Actor.to_action` gives it its own units.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -175,11 +174,6 @@ def make_networks(
 def learned(network: Actor | Critic) -> list[Tensor]:
     """Return the parameters that a gradient moves."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def follower(network: Critic | None) -> Critic | None:
-    """Return what follows a network slowly, beginning where it is."""
-    return None if network is None else copy.deepcopy(network).requires_grad_(False)
 
 
 def actor_norm(config: SACConfig) -> Norm:

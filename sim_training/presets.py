@@ -63,10 +63,12 @@ FLASH = SACConfig(
 # better for what this is for, a policy that goes on learning at 50 Hz: discount, tau, step size;
 # one update a step instead of two, which one core can do beside the control; the smallest of the
 # critics instead of their mean; entropy -1 instead of -0.5, and counted in the value; a quarter of
-# the batch instead of a half, for a robot that differs from the one of the prior data.
+# the batch instead of a half, for a robot that differs from the one of the prior data.  What is
+# offered is an average: a robot would see each policy that is worse than the one before.
 ROBOT = SACConfig(
     norm='layer', initial_alpha=0.005, prior_fraction=0.25,
     learning_starts=256, replay_capacity=200_000,
+    average_actor=500,
 )  # fmt: skip
 
 PRESETS = MappingProxyType(

@@ -1,6 +1,11 @@
 """What a run tells while it goes: a bar on stderr, progress.csv, TensorBoard, learning_curve.png.
 
-The metrics and their formulas are in the docstring of sac.py.
+What an update logs is in the docstring of sac.py; besides there are
+
+    episode/return      mean of the sum of rewards over the training episodes since the last row
+    evaluation/return   the same of the exported policy, over held-out episodes
+    steps_per_second    environment steps over wall-clock time since the last row, evaluation too;
+                        empty where no step was done (a run that is resumed at an evaluation)
 """
 
 import csv

@@ -11,18 +11,13 @@ Equation numbers are those of Hoffmann's text "Soft Actor-Critic"; the papers ar
     alpha               the temperature: what one nat of entropy is worth in reward
     entropy             mean of -log pi(a' | s) [nat]; held at target_entropy by alpha
     value               mean of Q_i(s, a) over the batch and the critics
-    episode/return      mean of the sum of rewards over the training episodes since the last row
-    evaluation/return   the same of the deterministic policy, over held-out episodes
-    steps_per_second    environment steps over wall-clock time since the last row, evaluation too;
-                        empty where no step was done (a run that is resumed at an evaluation)
 
 Means are over one batch, the last one before the row was written; log pi is of the unit action.
 Values are of the rewards as they are scaled for learning (normalise_reward).
 """
 
-import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +27,8 @@ from torch import Tensor
 from sim_training.adam import Adam
 from sim_training.compiler import prepare_compiler
 from sim_training.draws import Draws, draw
-from sim_training.networks import Actor, Critic, follower, learned, make_networks
+from sim_training.followers import follow, follower, on_processor
+from sim_training.networks import Actor, Critic, learned, make_networks
 from sim_training.replay_buffer import Batch
 from sim_training.sac_config import SACConfig
 from sim_training.value_heads import make_head
@@ -74,7 +70,10 @@ class SAC:
         self.head = make_head(config, self.device)
         self._sizes = self.device, observation_size, action_lower, action_upper
         self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
-        self.acting = self.actor if self.device.type == 'cpu' else copy.deepcopy(self.actor).cpu()
+        self.average = follower(self.actor if config.average_actor else None)
+        live = self.actor, self.average or self.actor
+        self._copies = [(on_processor(actor), actor) for actor in live]
+        self.acting, self.exported = (copied for copied, _ in self._copies)
         self.target_critic = follower(self.critic if config.target == 'critics' else None)
         self.target_value = follower(self.value)
         alpha = math.log(config.initial_alpha)
@@ -107,7 +106,7 @@ class SAC:
     @torch.no_grad()
     def exploit(self, observation: np.ndarray) -> np.ndarray:
         """Return the deterministic action in its own units, float32."""
-        return self.acting.mean_action(torch.from_numpy(observation[None]))[0].numpy()
+        return self.exported.mean_action(torch.from_numpy(observation[None]))[0].numpy()
 
     @torch.no_grad()
     def to_action(self, unit_action: np.ndarray) -> np.ndarray:
@@ -131,6 +130,7 @@ class SAC:
             'value': self.value,
             'target_critic': self.target_critic,
             'target_value': self.target_value,
+            'average': self.average,
         }
         return {name: network for name, network in networks.items() if network is not None}
 
@@ -173,9 +173,10 @@ class SAC:
 
     @torch.no_grad()
     def follow_actor(self) -> None:
-        """Let `acting` be what `actor` is now."""
-        if self.acting is not self.actor:
-            self.acting.load_state_dict(self.actor.state_dict())
+        """Let `acting` and `exported` be what is learned now."""
+        for copied, live in self._copies:
+            if copied is not live:
+                copied.load_state_dict(live.state_dict())
 
     @property
     def alpha(self) -> Tensor:
@@ -201,7 +202,8 @@ class SAC:
             entropy = -log_pi.mean()
         else:
             _, actor_loss, temperature_loss, _, entropy, _ = before
-        self._update_targets()
+        for target, followed, share in self._followed():
+            follow(target, followed, share)
         return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, entropy, value)
 
     def _update_critic(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:
@@ -273,18 +275,14 @@ class SAC:
             self.alpha_adam.descend(loss, rate)
         return loss.detach()
 
-    @torch.no_grad()
-    def _update_targets(self) -> None:
-        # theta_target = tau theta + (1 - tau) theta_target (text above equation 12)
-        for target, followed in self._followed():
-            targets: list[Tensor] = list(target.parameters())
-            parameters: list[Tensor] = list(followed.parameters())
-            torch._foreach_lerp_(targets, parameters, self.config.tau)
-
-    def _followed(self) -> list[tuple[Critic, Critic]]:
-        """Return each follower with what it follows."""
-        pairs = (self.target_critic, self.critic), (self.target_value, self.value)
-        return [(a, b) for a, b in pairs if a is not None and b is not None]
+    def _followed(self) -> Iterator[tuple[Actor | Critic, Actor | Critic, float]]:
+        """Return what follows, what it follows, and its share of it in each update."""
+        if self.target_critic is not None:
+            yield self.target_critic, self.critic, self.config.tau
+        if self.target_value is not None and self.value is not None:
+            yield self.target_value, self.value, self.config.tau
+        if self.average is not None:
+            yield self.average, self.actor, 1.0 / self.config.average_actor
 
     @torch.no_grad()
     def _reset(self) -> None:
@@ -293,7 +291,7 @@ class SAC:
         for network, new in zip((self.actor, self.critic, self.value), fresh, strict=True):
             if network is not None and new is not None:
                 network.body.load_state_dict(new.body.state_dict())
-        for target, followed in self._followed():
+        for target, followed, _ in self._followed():
             target.body.load_state_dict(followed.body.state_dict())
         self.log_alpha.fill_(math.log(self.config.initial_alpha))
         for adam in (self.actor_adam, self.critic_adam, self.alpha_adam):

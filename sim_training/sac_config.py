@@ -121,6 +121,12 @@ class SACConfig:
     """Scale rewards so that discounted returns have a standard deviation of 1 at most and stay
     within value_bound."""
 
+    average_actor: int = 0
+    """Updates in the moving average of the actor's weights that is evaluated and exported; 0: the
+    newest actor is.  From one update to the next a policy is better and worse by much, and its
+    average is not (Nikishin et al. 2018, "Improving stability in deep reinforcement learning with
+    weight averaging")."""
+
     precision: Literal['float32', 'bfloat16'] = 'float32'
     """Numbers in the matrix products of an update.  Weights, Adam, losses and probabilities are
     float32 in any case, which is what half precision breaks first (Bjorck et al. 2021,
@@ -160,7 +166,8 @@ class SACConfig:
             self.replay_capacity >= starts,
             f'learning_starts {starts} or more',
         )
-        yield 'reset_every', self.reset_every >= 0, '0 or more'
+        for name in ('reset_every', 'average_actor'):
+            yield name, getattr(self, name) >= 0, '0 or more'
         yield 'target_entropy', math.isfinite(self.target_entropy), 'a finite number'
         yield 'prior_fraction', 0.0 <= self.prior_fraction <= 1.0, '0 to 1'
         is_scalar = self.head == 'scalar'

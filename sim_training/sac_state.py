@@ -9,9 +9,15 @@ from torch import Tensor
 from sac_ros.errors import UserError
 from sim_training.adam import Adam
 from sim_training.sac import SAC, Losses
+from sim_training.sac_config import SACConfig
 
-# Of SAC.networks: its arrays are named actor.<name in the state_dict>, also in best.safetensors.
-ACTOR = 'actor'
+# Of SAC.networks: arrays are named actor.<name in the state_dict>, also in best.safetensors.
+ACTORS = ACTOR, AVERAGE = 'actor', 'average'
+
+
+def exported_actor(config: SACConfig) -> str:
+    """Return the name of the actor that is evaluated and exported."""
+    return AVERAGE if config.average_actor else ACTOR
 
 
 def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:

@@ -196,10 +196,10 @@ def _make_norm(norm: Norm, copies: int, size: int) -> nn.Module:
 
 
 def _linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return float32, also where the products are in bfloat16."""
+    """Return numbers of the weights' kind, also where the products are in bfloat16."""
     if len(weight) == 1:  # a plain product is the faster one
-        return torch.addmm(bias[0], features[0], weight[0])[None].float()
-    return torch.baddbmm(bias, features, weight).float()
+        return torch.addmm(bias[0], features[0], weight[0])[None].to(bias.dtype)
+    return torch.baddbmm(bias, features, weight).to(bias.dtype)
 
 
 def _uniform(shape: tuple[int, ...], inputs: int) -> nn.Parameter:

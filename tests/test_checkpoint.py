@@ -216,17 +216,21 @@ def test_weights_of_another_size_are_named_with_both_shapes():
         restore_sac(make_agent(), arrays)
 
 
-def test_the_actor_is_read_from_a_checkpoint_and_from_the_best_alike(tmp_path: Path):
-    agent = make_agent()
-    write_checkpoint(tmp_path, sac_arrays(agent), make_facts())
-    write_best(tmp_path, sac_arrays(agent), make_facts())
+@pytest.mark.parametrize('average', [0, 5])
+def test_the_exported_actor_is_read_from_a_checkpoint_and_from_the_best_alike(
+    tmp_path: Path, average: int
+):
+    config = dataclasses.replace(CONFIG, average_actor=average)
+    agent, facts = make_agent(config=config), make_facts(config=config)
+    write_checkpoint(tmp_path, sac_arrays(agent), facts)
+    write_best(tmp_path, sac_arrays(agent), facts)
     assert (tmp_path / BEST).stat().st_size < (tmp_path / CURRENT).stat().st_size
     observation = np.array([0.1, -2.0, 3.0], np.float32)
     for name in (CURRENT, BEST):
-        actor, facts = read_actor(tmp_path / name)
+        actor, found = read_actor(tmp_path / name)
         action = actor.mean_action(torch.from_numpy(observation[None]))[0]
         np.testing.assert_array_equal(action.numpy(), agent.exploit(observation))
-        assert facts.counters.step == 7
+        assert found.counters.step == 7
 
 
 def test_an_actor_that_is_missing_or_of_another_shape_is_refused(tmp_path: Path):

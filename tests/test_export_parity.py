@@ -9,6 +9,7 @@ from builders import make_actor
 from model_builders import edit_model
 from onnx import numpy_helper
 
+from sac_ros.model_metadata import read_golden
 from sac_ros.policy import PARITY, OnnxPolicy, action_range, load_policy
 from sim_training.export import (
     ExportError,
@@ -17,7 +18,13 @@ from sim_training.export import (
 )
 from sim_training.gymnasium_env import generic_contract
 from sim_training.networks import Actor
-from sim_training.parity import ParityError, check_parity, plausible_observations, plausible_range
+from sim_training.parity import (
+    ParityError,
+    check_parity,
+    plausible_observations,
+    plausible_range,
+    rounding,
+)
 from sim_training.sac_config import Norm
 from sim_training.tasks import load_task, task_names
 
@@ -151,6 +158,46 @@ def test_a_model_that_differs_from_its_actor_is_refused_by_the_worst_element(tmp
         altered.mean_head.bias[3] += 0.01
     with pytest.raises(ParityError, match=r'panda_joint4 is .* in torch and .* in onnxruntime'):
         check_parity(altered, OnnxPolicy(data, 'model'), 'model x.onnx')
+
+
+def steep_actor(times: float) -> Actor:
+    """Return an actor that magnifies what goes into tanh, and with it the rounding before."""
+    plain = task_actor('reach')
+    bounds = plain.action_lower.numpy(), plain.action_upper.numpy()
+    actor = Actor(len(plain.observation_mean), (256, 256), *bounds)
+    with torch.no_grad():
+        actor.mean_head.weight.mul_(times)
+        actor.mean_head.bias.mul_(times)
+    return actor
+
+
+def test_a_steep_policy_may_differ_as_much_as_float32_rounds_and_its_golden_pairs_are_calm():
+    actor, spec = steep_actor(300.0), load_task('reach').spec
+    noise = rounding(actor, plausible_observations(actor, spec, 10_000))
+    assert noise.max() > PARITY  # in torch alone
+    policy, _ = build_policy(actor, spec, {}, 'model')
+    difference = check_parity(actor, policy, 'model')
+    assert PARITY < difference <= 4.0 * noise.max()
+    observations, actions = read_golden(policy.origin, spec)
+    assert rounding(actor, observations).max() <= 1e-6
+    assert (np.ptp(actions, axis=0) > 0.1 * action_range(spec)).sum() >= 5  # they say something
+
+
+def test_a_steep_policy_that_is_another_one_is_refused():
+    actor, spec = steep_actor(300.0), load_task('reach').spec
+    policy, _ = build_policy(actor, spec, {}, 'model')
+    with torch.no_grad():
+        actor.mean_head.bias[3] += 0.01
+    with pytest.raises(
+        ParityError, match=r'panda_joint4 is .* the limit is [0-9.e-]+ of the range'
+    ):
+        check_parity(actor, policy, 'model x.onnx')
+
+
+def test_a_policy_that_is_all_rounding_is_refused():
+    actor, spec = steep_actor(1e5), load_task('reach').spec
+    with pytest.raises(ParityError, match=r'the limit is 0\.001 of the range'):
+        build_policy(actor, spec, {}, 'model')
 
 
 def test_an_actor_with_nan_is_refused_and_nothing_is_written(tmp_path):

@@ -16,7 +16,6 @@ from sim_training.env import make_env
 from sim_training.fine_tuner import CHECKPOINT, FineTuner
 from sim_training.hindsight import GOALS, Hindsight
 from sim_training.model_actor import actor_from_model
-from sim_training.networks import Actor
 from sim_training.presets import find_preset
 from sim_training.prior_data import play
 from sim_training.sac_state import sac_arrays
@@ -61,8 +60,7 @@ PRIOR = [transition(number) for number in range(1_000, 1_040)]
 
 
 def weights(tuner: FineTuner) -> dict[str, np.ndarray]:
-    arrays = {**sac_arrays(tuner.agent), **tuner._average_arrays()}
-    return {name: array.copy() for name, array in arrays.items()}
+    return {name: array.copy() for name, array in sac_arrays(tuner.agent).items()}
 
 
 def changed(tuner: FineTuner, before: dict[str, np.ndarray]) -> set[str]:
@@ -101,24 +99,14 @@ def test_critics_learn_alone_from_prior_data_and_then_until_the_robot_has_moved(
     assert (tuner.updates, changed(tuner, before)) == (30, {'actor', 'critic'})
 
 
-def test_what_is_offered_is_a_moving_average_of_the_actor(
-    tmp_path: Path, model: bytes, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(fine_tuner, 'AVERAGED', 10)
+def test_what_is_offered_is_the_average_of_the_actor(tmp_path: Path, model: bytes):
     tuner = FineTuner(tmp_path, model, CONFIG)
-
-    def bias_of(actor: Actor) -> np.ndarray:
-        return actor.mean_head.bias.detach().numpy().copy()
-
-    average = base = bias_of(tuner.agent.actor)
     for number in range(40):
         tuner.learn(transition(number))
         tuner.update(2)
-        # average += (1 - exp(-2 / 10)) (actor - average)
-        average = average + (1.0 - np.exp(-0.2)) * (bias_of(tuner.agent.actor) - average)
-    assert np.abs(average - base).min() > 1e-3
-    offered = actor_from_model(tuner.candidate(), 'candidate', 0.1)
-    np.testing.assert_allclose(bias_of(offered), average, rtol=1e-4)
+    offered = actor_from_model(tuner.candidate(), 'candidate', 0.1).mean_head.bias
+    torch.testing.assert_close(offered, tuner.agent.average.mean_head.bias, rtol=1e-4, atol=0.0)
+    assert (offered - tuner.agent.actor.mean_head.bias).abs().min() > 1e-4
 
 
 def test_prior_data_and_the_robots_are_learned_from_in_hindsight_each_in_its_place(

@@ -11,6 +11,7 @@ KINDS = {
     'as in flash': dataclasses.replace(
         SMALL, head='categorical', atoms=11, norm='batch', unit_weights=True,
         normalise_reward=True, policy_delay=2, final_learning_rate=1e-5, exploration='repeated',
+        average_actor=20,
     ),
     'as in crossq': dataclasses.replace(
         SMALL, critic_sizes=(12, 12), norm='batch_renorm', target='none', policy_delay=3,

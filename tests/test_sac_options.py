@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from tiny_agents import make_agent, make_batch, parameters, set_constant_q
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from sim_training.adam import Adam
 from sim_training.sac import SAC, Losses
+from sim_training.sac_config import Norm
 
 
 def changed(agent: SAC, before: dict[str, Tensor]) -> set[str]:
@@ -84,6 +86,34 @@ def test_two_resets_draw_other_weights():
         agent.update(make_batch())
         drawn.append(parameters(agent)['actor.body.weights.0'])
     assert not torch.isclose(*drawn).any()
+
+
+@pytest.mark.parametrize('norm', ['none', 'batch'])
+def test_what_is_exported_may_be_a_moving_average_of_the_actor(norm: Norm):
+    agent = make_agent(average_actor=4, policy_delay=2, norm=norm)
+    expected = {name: value.clone() for name, value in agent.actor.state_dict().items()}
+    for _ in range(6):
+        agent.update(make_batch())
+        for name, value in agent.actor.state_dict().items():
+            expected[name] += (value - expected[name]) / 4.0
+    assert agent.exported is agent.average
+    for name, value in agent.average.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+    newest = agent.actor.state_dict()['body.weights.0']
+    assert not torch.isclose(newest, expected['body.weights.0'], atol=1e-5).all()
+    observation = make_batch().observation[0].numpy()
+    answer = agent.average.mean_action(torch.from_numpy(observation[None]))[0].numpy()
+    np.testing.assert_array_equal(agent.exploit(observation), answer)
+    assert (
+        agent.exploit(observation)
+        != agent.actor.mean_action(torch.from_numpy(observation[None]))[0].detach().numpy()
+    ).all()
+
+
+def test_the_newest_actor_is_exported_by_default():
+    agent = make_agent()
+    assert agent.exported is agent.acting is agent.actor
+    assert 'average' not in agent.networks()
 
 
 def test_a_temperature_that_is_given_stays():

@@ -34,6 +34,7 @@ LATEST = SACConfig(
     backup_entropy=False,
     exploration='repeated',
     reset_every=7,
+    average_actor=9,
 )
 
 
