@@ -22,7 +22,7 @@ from sac_ros.state import RobotState
 from sac_ros.takeover import Takeover
 
 HOLD_PERIODS = 1  # a single bad message is bridged by repeating the last command
-RECOVER_PERIODS = 10  # good ticks in a row before the policy acts again
+RECOVER_PERIODS = 10  # good ticks in a row before the policy acts, or a bad one is bridged, again
 MAX_NONFINITE_ACTIONS = 3  # in a row; a policy that answers NaN again and again is broken
 LONGEST_PAUSE = 3.0  # [periods] between two ticks; after more, nobody knows what has happened
 # What a single bad message looks like; everything else is stopped for at once.
@@ -76,7 +76,7 @@ class PolicyController:
         self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
         self._ramp_ticks = 0  # in which the policy has acted since the last start
         self._now = -math.inf  # [s]: of the newest tick
-        self._is_overrun = False
+        self._is_overrun = self._may_bridge = False
 
     @property
     def model(self) -> int:
@@ -103,7 +103,8 @@ class PolicyController:
             self.takeover.forget_lost(now)
             if self.noise is not None:
                 self.noise.restart()
-            self._sequence = self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
+            self._sequence = self._bad_ticks = self._nonfinite_actions = 0
+            self._good_ticks = RECOVER_PERIODS
             self._ramp_ticks, self._is_overrun = 0, False
             self._now = now
             self.mode = Mode.ACTIVE
@@ -279,6 +280,8 @@ class PolicyController:
             elif self.mode is Mode.HOLD:
                 self.mode = Mode.ACTIVE
         else:
+            if self._good_ticks > 0:
+                self._may_bridge = self._good_ticks >= RECOVER_PERIODS
             self._good_ticks, self._bad_ticks = 0, self._bad_ticks + 1
             if self._latched is not None:
                 self.mode = Mode.FAULT
@@ -288,7 +291,7 @@ class PolicyController:
                 self.mode = Mode.SAFE
 
     def _is_bridged(self, fault: Fault) -> bool:
-        return fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
+        return self._may_bridge and fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
 
     def _scale(self) -> float:
         """Return how much of the action is carried out: all of it, but for slow starts."""

@@ -2,10 +2,12 @@
 
 from collections import Counter
 
+from sac_ros.control_step import Mode
 from sac_ros.fault import Fault
 
 LOG_PERIOD = 1.0  # [s] between two lines, at least
 REPEAT_PERIOD = 10.0  # [s] between two lines about the same fault
+STOPPED = (Mode.SAFE.value, Mode.FAULT.value)
 
 
 class FaultLog:
@@ -14,6 +16,7 @@ class FaultLog:
     def __init__(self) -> None:
         """Start with nothing counted and nothing said."""
         self.counts: Counter[str] = Counter()  # fault code -> ticks with it
+        self.stops: dict[str, Fault] = {}  # fault code -> the newest that stopped the robot
         self._said: tuple[str, str] | None = None  # mode and code of the newest line
         self._said_at = float('-inf')
         self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]
@@ -26,6 +29,8 @@ class FaultLog:
         """
         if fault is not None:
             self.counts[fault.code] += 1
+            if mode in STOPPED:
+                self.stops[fault.code] = fault
         elif self._said is None:
             return None
         now_said = None if fault is None else (mode, fault.code)

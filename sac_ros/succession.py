@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # before so long [s]: where the model before it soon fell, a better one says nothing at first.
 UNJUDGED_EPISODES = 5
 UNJUDGED = 30.0
+# What a model can bring about by the way in which it moves the robot.
+BROUGHT_ABOUT = ('E_OBS_RANGE', 'E_OBS_JUMP', 'E_ACT_NONFINITE')
 
 
 class Succession:
@@ -100,6 +102,7 @@ class Succession:
         before = self.ladder.acting
         self.ladder.try_out(policy, data)
         self._judged_at = self._loop.statistics.ticks
+        self._loop.fault_log.stops.clear()
         self._act()
         self._decisions.tell(
             'on trial',
@@ -109,15 +112,19 @@ class Succession:
         )
 
     def watch_trial(self, unwanted: Fault | None) -> None:
-        """End a trial that is unwanted now, that a fault has ended, or that nobody judges."""
+        """End a trial that is unwanted, that a fault has ended, or that nobody judges.
+
+        In doubt the model was to blame for what it can bring about: a state that is implausible.
+        """
         rung = self.ladder.on_trial
         if rung is None:
             return
         fault = unwanted
         ticks = self._loop.statistics.ticks - self._judged_at
-        if fault is None and self._loop.controller.mode is Mode.FAULT:
-            fault = self._loop.find_fault()
-            self._condemned.append(rung.policy.sha256)
+        if fault is None:
+            fault = self._find_brought_about()
+            if fault is not None:
+                self._condemned.append(rung.policy.sha256)
         patience = UNJUDGED * self._loop.controller.spec.control_rate
         if fault is None and ticks > max(patience, UNJUDGED_EPISODES * self.ladder.longest):
             text = f'no return for {ticks} ticks; the longest episode has {self.ladder.longest}'
@@ -125,6 +132,12 @@ class Succession:
             self._loop.warn(fault)
         if fault is not None:
             self._roll_back(rung, fault)
+
+    def _find_brought_about(self) -> Fault | None:
+        if self._loop.controller.mode is Mode.FAULT:
+            return self._loop.find_fault()
+        stops = self._loop.fault_log.stops
+        return next((stops[code] for code in BROUGHT_ABOUT if code in stops), None)
 
     def take_return(self, text: str) -> None:
         """Judge the model that has acted in an episode.  Raises UserError on nonsense."""

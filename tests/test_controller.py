@@ -70,6 +70,20 @@ def test_a_single_bad_message_is_bridged_by_the_last_command() -> None:
     assert str(steps[2].fault) == 'E_OBS_NONFINITE: joint_position of shoulder is nan'
 
 
+def test_a_bad_message_soon_after_another_is_not_bridged() -> None:
+    controller = _active(make_spec(), _always(1.0))
+
+    steps = _run(controller, 'bad ' + 'good ' * 9 + 'bad good')
+
+    assert [step.mode for step in steps] == [Mode.HOLD] + [Mode.ACTIVE] * 9 + [Mode.SAFE] * 2
+
+
+def test_every_eleventh_message_may_be_bad() -> None:
+    steps = _run(_active(make_spec(), _always(1.0)), ('bad ' + 'good ' * 10) * 3)
+
+    assert [step.mode for step in steps] == ([Mode.HOLD] + [Mode.ACTIVE] * 10) * 3
+
+
 def test_a_lasting_fault_holds_one_period_then_stops_and_recovers_after_ten_good_ticks() -> None:
     controller = _active(make_spec(), _always(1.0))
 

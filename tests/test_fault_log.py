@@ -35,6 +35,15 @@ def test_a_worse_mode_and_another_fault_are_said_but_never_two_lines_in_a_second
     assert log.counts == {'E_OBS_STALE': 3, 'E_OBS_MISSING_JOINT': 1}
 
 
+def test_what_stopped_the_robot_is_kept_and_what_was_bridged_is_not():
+    log = FaultLog()
+    log.note('hold', JOINT, 0.0)
+    assert log.stops == {}
+    log.note('safe', STALE, 0.1)
+    log.note('active', None, 0.2)
+    assert log.stops == {'E_OBS_STALE': STALE}
+
+
 def test_the_end_of_a_fault_is_said_once():
     log = FaultLog()
     log.note('safe', STALE, 0.0)

@@ -14,6 +14,7 @@ from node_process import NodeProcess, running
 from offers import Learner, as_sent, check_control, learning_in
 from policy_nodes import ACTION, NODE, SPEC, Arm, start, wait_for_values
 from ros import Peer, wait_for
+from sensor_msgs.msg import JointState
 
 from sac_ros.control_step import Mode
 
@@ -122,6 +123,29 @@ def test_an_emergency_stop_ends_a_trial(learner: Learner, arm: Arm):
     assert arm.call('estop').success
     assert learner.wait_for('rolled back', sha256)['code'] == 'E_ESTOP'
     assert arm.call('reset').success
+    arm.wait_for_mode(Mode.ACTIVE)
+    wait_for_action(arm, ACTION)
+
+
+@pytest.mark.fault('F05', 'SAFE', 'E_OBS_RANGE')
+def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_once(
+    learner: Learner, arm: Arm
+):
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, (0.65, -0.9)))
+    learner.wait_for('on trial', sha256)
+
+    def beyond() -> JointState:
+        message = arm.joint_states()
+        message.position[0] = 100.0
+        return message
+
+    arm.send_states(beyond)
+    told = learner.wait_for('rolled back', sha256)
+    assert told['code'] == 'E_OBS_RANGE'
+    assert told['text'].startswith('joint_position of shoulder 100 is outside')
+    arm.wait_for_mode(Mode.SAFE)
+    arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
     wait_for_action(arm, ACTION)
 
