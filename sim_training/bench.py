@@ -54,10 +54,26 @@ class BenchCommand:
     out: Path | None = None
     """With --soak: the CSV file to write a row to every 10 seconds."""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, by name."""
+        if not self.rates:
+            raise UserError('--rates is empty; one rate or more is needed')
+        for rate in self.rates:
+            _check_range('--rates', rate, 1.0, MAX_CONTROL_RATE, ' Hz')
+        _check_range('--seconds', self.seconds, 0.5, 3600.0, ' s')
+        _check_range('--rounds', self.rounds, 1, 1000)
+        _check_range('--threads', self.threads, 1, 1024)
+        if self.kills != 0:
+            _check_range('--kills', self.kills, 1, 100_000)
+        if self.soak != 0.0:
+            _check_range('--soak', self.soak, 0.01, LONGEST, ' minutes')
+        _check_together(self)
+
 
 def main(command: BenchCommand) -> dict[str, object]:
     """Measure as `command` says; returns the figures."""
-    _check_options(command)
+    if command.out is not None:
+        check_writable(command.out)
     if command.what == 'train':
         figures = measure_train(command.rounds, command.seconds, command.threads)
         return {'measurement': 'train', **figures}
@@ -107,23 +123,6 @@ def _measure_control(command: BenchCommand) -> dict[str, object]:
     from sim_training import bench_control
 
     return {'measurement': 'latency', **machine, **bench_control.main(command)}
-
-
-def _check_options(command: BenchCommand) -> None:
-    if not command.rates:
-        raise UserError('--rates is empty; one rate or more is needed')
-    for rate in command.rates:
-        _check_range('--rates', rate, 1.0, MAX_CONTROL_RATE, ' Hz')
-    _check_range('--seconds', command.seconds, 0.5, 3600.0, ' s')
-    _check_range('--rounds', command.rounds, 1, 1000)
-    _check_range('--threads', command.threads, 1, 1024)
-    if command.kills != 0:
-        _check_range('--kills', command.kills, 1, 100_000)
-    if command.soak != 0.0:
-        _check_range('--soak', command.soak, 0.01, LONGEST, ' minutes')
-    _check_together(command)
-    if command.out is not None:
-        check_writable(command.out)
 
 
 def _check_range(flag: str, value: float, least: float, most: float, unit: str = '') -> None:

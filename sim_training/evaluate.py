@@ -46,6 +46,14 @@ class EvaluateCommand:
 
     physics: Physics = NOMINAL
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, by name."""
+        for name, least in (('episodes', 1), ('seed', 0), ('video_episodes', 1)):
+            value = getattr(self, name)
+            if value < least:
+                option = name.replace('_', '-')
+                raise UserError(f'--{option} is {value}; {least} or more is needed')
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -61,12 +69,6 @@ class Episode:
 
 def main(command: EvaluateCommand) -> dict[str, object]:
     """Evaluate and film as `command` says; returns the scores."""
-    if command.episodes < 1:
-        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
-    if command.seed < 0:
-        raise UserError(f'--seed is {command.seed}; 0 or more is needed')
-    if command.video_episodes < 1:
-        raise UserError(f'--video-episodes is {command.video_episodes}; 1 or more is needed')
     if command.video is not None and command.video.suffix != '.mp4':
         raise UserError(f'--video {command.video} must end in .mp4')
     policy = load_policy(command.model)

@@ -21,7 +21,7 @@ from sim_training.evaluate import evaluate_policy, make_matching_env, summary
 from sim_training.finetune_report import Episode, FinetuneReport
 from sim_training.physics import NOMINAL, Physics
 from sim_training.presets import find_preset
-from sim_training.run import START_TIMEOUT, RunCommand, check_options, check_ros, longest_episode
+from sim_training.run import START_TIMEOUT, RunCommand, check_ros, longest_episode
 from sim_training.stop_signals import StopSignals
 
 ASKED = 'finetune.json'  # in the folder: what was asked for
@@ -79,13 +79,26 @@ class FinetuneCommand:
 
     physics: Physics = NOMINAL
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, by name."""
+        _as_run(self, 0)  # what a run refuses
+        find_preset(self.preset)
+        for name, largest in (('minutes', 10_000.0), ('candidate_period', 3_600.0)):
+            if not 0.0 < getattr(self, name) <= largest:
+                found = getattr(self, name)
+                raise UserError(f'{_option(name)} is {found}; above 0 to {largest:g} is needed')
+        for name in ('exploration', 'max_action_change'):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UserError(f'{_option(name)} is {getattr(self, name)}; 0 to 1 is needed')
+        if not 0 <= self.prior_steps <= 1_000_000:
+            raise UserError(f'--prior-steps is {self.prior_steps}; 0 to 1000000 is needed')
+
 
 def main(command: FinetuneCommand) -> dict[str, object]:
     """Run the rehearsal; returns the scores and where the files are.
 
     On Ctrl-C or SIGTERM what there is is kept, and SystemExit is raised with 128 + the signal.
     """
-    _check(command)
     check_ros()
     from sim_training.finetune_run import Rehearsal, rehearse
 
@@ -172,21 +185,6 @@ def _scores(scores: object) -> str:
         f'return {scores["return_mean"]:.1f} +- {scores["return_std"]:.1f}, success '
         f'{scores["success"]} of {scores["episodes"]}'
     )
-
-
-def _check(command: FinetuneCommand) -> None:
-    """Refuse numbers that make no sense.  Raises UserError."""
-    check_options(_as_run(command, 0))
-    find_preset(command.preset)
-    for name, largest in (('minutes', 10_000.0), ('candidate_period', 3_600.0)):
-        if not 0.0 < getattr(command, name) <= largest:
-            found = getattr(command, name)
-            raise UserError(f'{_option(name)} is {found}; above 0 to {largest:g} is needed')
-    for name in ('exploration', 'max_action_change'):
-        if not 0.0 <= getattr(command, name) <= 1.0:
-            raise UserError(f'{_option(name)} is {getattr(command, name)}; 0 to 1 is needed')
-    if not 0 <= command.prior_steps <= 1_000_000:
-        raise UserError(f'--prior-steps is {command.prior_steps}; 0 to 1000000 is needed')
 
 
 def _option(name: str) -> str:

@@ -174,7 +174,10 @@ class LearnerNode(Node):
         if self._options.prior_steps == 0 or self._options.sac.prior_fraction == 0.0:
             return []
         with contextlib.closing(make_env(self._task)) as env:
-            return simulate(self._policy, env, self._options.prior_steps, self._options.seed)
+            options = self._options
+            return simulate(
+                self._policy, env, options.prior_steps, options.seed, lambda: self._is_ending
+            )
 
     def _read(self, tuner: FineTuner) -> None:
         """Take all that has come, and the transitions that are settled by it."""

@@ -1,5 +1,7 @@
 """Prior data: what a model does in the unchanged simulation, as transitions."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sac_ros.action import ActionMap
@@ -15,13 +17,20 @@ FIRST_SEED = 3_000_000  # of the episodes; no training and no evaluation comes n
 
 
 def simulate(
-    policy: OnnxPolicy, env: SimEnv | GymnasiumEnv, steps: int, seed: int
+    policy: OnnxPolicy,
+    env: SimEnv | GymnasiumEnv,
+    steps: int,
+    seed: int,
+    should_stop: Callable[[], bool],
 ) -> list[Transition]:
-    """Play episodes with more or less noise until there are `steps` transitions."""
+    """Play episodes with more or less noise until there are `steps` transitions.
+
+    `should_stop` is asked before each episode.
+    """
     generator = np.random.default_rng(seed)
     transitions: list[Transition] = []
     episode = 0
-    while len(transitions) < steps:
+    while len(transitions) < steps and not should_stop():
         exploration = EXPLORATIONS[episode % len(EXPLORATIONS)]
         noise = SmoothNoise(policy.spec, exploration, CORRELATION_TIME, generator)
         transitions += play(policy, env, FIRST_SEED + seed + episode, noise)

@@ -52,10 +52,19 @@ class RunCommand:
 
     physics: Physics = NOMINAL
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, by name."""
+        if self.episodes < 1:
+            raise UserError(f'--episodes is {self.episodes}; 1 or more is needed')
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f'--seed is {self.seed}; 0 to {2**31 - 1} is needed')
+        if not 0.01 <= self.real_time_factor <= 100.0:
+            factor = self.real_time_factor
+            raise UserError(f'--real-time-factor is {factor}; 0.01 to 100 is needed')
+
 
 def main(command: RunCommand) -> dict[str, object]:
     """Run the episodes; returns their results, and how quickly commands followed states."""
-    check_options(command)
     check_ros()
     policy = load_policy(command.model)
     name = command.task or policy.spec.name
@@ -185,16 +194,6 @@ def check_ros() -> None:
         if hint is None:
             raise
         raise UserError(hint) from error
-
-
-def check_options(command: RunCommand) -> None:
-    """Raise UserError for a number that makes no sense."""
-    if command.episodes < 1:
-        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
-    if not 0 <= command.seed < 2**31:
-        raise UserError(f'--seed is {command.seed}; 0 to {2**31 - 1} is needed')
-    if not 0.01 <= command.real_time_factor <= 100.0:
-        raise UserError(f'--real-time-factor is {command.real_time_factor}; 0.01 to 100 is needed')
 
 
 def longest_episode(env: SimEnv | GymnasiumEnv) -> int:

@@ -108,6 +108,24 @@ def test_an_impossible_number_is_wrong_usage(capsys, words: str, problem: str):
     assert line.endswith('; see sac-ros train --help')
 
 
+@pytest.mark.fault('H06', 'exit 2', '')
+@pytest.mark.parametrize(
+    ('words', 'problem'),
+    [
+        ('evaluate m.onnx --episodes 0', '--episodes is 0; 1 or more is needed'),
+        ('run m.onnx --real-time-factor nan', '--real-time-factor is nan; 0.01 to 100 is needed'),
+        ('finetune m.onnx --minutes 0', '--minutes is 0.0; above 0 to 10000 is needed'),
+        ('finetune m.onnx --seed -1', '--seed is -1; 0 to 2147483647 is needed'),
+        ('bench control --kills 1 --soak 1', '--kills and --soak are two measurements'),
+    ],
+)
+def test_what_no_command_can_do_is_wrong_usage(capsys, words: str, problem: str):
+    pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
+    status, line = refused(capsys, *words.split())
+    assert (status, line[: len(problem)]) == (2, problem)
+    assert line.endswith(f'; see sac-ros {words.split()[0]} --help')
+
+
 @pytest.mark.fault('H11', 'exit 1', '')
 @pytest.mark.parametrize('command', ['evaluate', 'run'])
 def test_a_model_of_another_contract_is_refused_with_the_keys_that_differ(
