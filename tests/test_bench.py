@@ -61,13 +61,18 @@ def refusal(words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         ('--kills 2 --out x.csv', '--out goes with --soak, which is missing'),
         ('--kills 2 --rates 50', '--rates does not go with --kills'),
         ('--soak 1 --rounds 2', '--rounds does not go with --soak'),
-        ('--soak 1 --out /proc/x/y', 'cannot write to folder /proc/x: '),
     ],
 )
 def test_bad_options_are_refused_in_one_line_before_anything_starts(words, text, capsys):
     status, error = refusal(f'bench control {words}', capsys)
-    assert status == 1
+    assert status == 2
     assert error.startswith(f'sac-ros: {text}')
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_starts(capsys):
+    status, error = refusal('bench control --soak 1 --out /proc/x/y', capsys)
+    assert status == 1
+    assert error.startswith('sac-ros: cannot write to folder /proc/x: ')
 
 
 @pytest.mark.parametrize('what', ['training', 'envs', 'contrl'])
