@@ -12,6 +12,7 @@ from learning_results import (
     Facts,
     Job,
     final_score,
+    first_above,
     lowest_from,
     read_all,
     read_facts,
@@ -20,13 +21,14 @@ from page import write_part
 
 from sac_ros.files import write_atomic
 
+PEER = 'sb3_sac'  # ours is compared with it
 BEGIN = '<!-- written by: python benchmarks/learning.py report -->'
 END = '<!-- end of what is written -->'
 HEAD = (
     '| side | seeds | steps | final tenth: mean (min to max over seeds) | exported file '
-    '| wall-clock | to reach |\n|---|---|---|---|---|---|---|'
+    '| wall-clock | to where SB3 SAC ends | goal |\n|---|---|---|---|---|---|---|---|'
 )
-NO_CELLS = '| | | | | |'
+NO_CELLS = '| | | | | | |'
 
 Trained = Mapping[Job, Sequence[Evaluation]]
 
@@ -59,11 +61,13 @@ def _section(env: str, trained: Trained, facts: Mapping[Job, Facts | None]) -> I
         yield _introduction(goal) + '\n'
     yield HEAD
     groups = _grouped(trained)
+    peer = groups.get((PEER, None), [])
+    level = float(np.mean([final_score(curve) for curve in peer])) if peer else None
     for side in SIDES:
         found = [group for group in groups if group[0] == side]
         for group in found:
             jobs = [job for job in trained if job.group == group]
-            yield _row(group, groups[group], [facts[job] for job in jobs], goal)
+            yield _row(group, groups[group], [facts[job] for job in jobs], level, goal)
         if not found:
             yield f'| {SIDES[side]} | not run yet {NO_CELLS}'
 
@@ -96,6 +100,7 @@ def _row(
     group: Group,
     curves: Sequence[Sequence[Evaluation]],
     facts: Sequence[Facts | None],
+    level: float | None,
     goal: Goal | None,
 ) -> str:
     finals = [final_score(curve) for curve in curves]
@@ -108,6 +113,7 @@ def _row(
         f'{_number(float(mean))} ({_number(low)} to {_number(high)})',
         _exported(group, facts),
         _wall_clock(curves, facts),
+        '' if level is None else _way(curves, level),
         '' if goal is None else _verdict(goal, curves, float(mean)),
     ]
     return f'| {" | ".join(cells)} |'
@@ -130,6 +136,17 @@ def _wall_clock(curves: Sequence[Sequence[Evaluation]], facts: Sequence[Facts | 
     if threads:
         words.append(f'{" or ".join(map(str, threads))} thread{"s" if threads[-1] > 1 else ""}')
     return ', '.join(words)
+
+
+def _way(curves: Sequence[Sequence[Evaluation]], level: float) -> str:
+    """Return how long it took to reach a score for the first time, mean over the seeds."""
+    found = [first_above(curve, level) for curve in curves]
+    reached = [each for each in found if each is not None]
+    if len(reached) < len(found):
+        return f'{_number(level)} not reached by {len(found) - len(reached)} of {len(found)}'
+    steps = float(np.mean([each.step for each in reached]))
+    minutes = float(np.mean([each.seconds for each in reached])) / 60.0
+    return f'{_number(level)}: {steps:,.0f} steps, {minutes:.1f} min'
 
 
 def _verdict(goal: Goal, curves: Sequence[Sequence[Evaluation]], mean: float) -> str:

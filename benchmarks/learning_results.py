@@ -154,6 +154,11 @@ def lowest_from(curve: Curve, step: int) -> float:
     return min((e.score for e in curve if e.step >= step), default=math.nan)
 
 
+def first_above(curve: Curve, level: float) -> Evaluation | None:
+    """Return the first evaluation that reaches a score; None if there is none."""
+    return next((each for each in curve if each.score >= level), None)
+
+
 def over_seeds(curves: Sequence[Curve]) -> np.ndarray:
     """Return step, mean, lowest and highest score, shape (4, steps that all curves have)."""
     scores = [{step: score for step, score, _ in curve} for curve in curves]

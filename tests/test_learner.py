@@ -222,7 +222,7 @@ def test_a_candidate_that_answers_with_nan_is_not_even_offered(
     wait_for_learning(diagnostics, NODE, state='learning', transitions='0')
 
     def spoil() -> None:
-        torch.nn.init.constant_(node._tuner._average.mean_head.bias, float('nan'))
+        torch.nn.init.constant_(node._tuner.agent.average.mean_head.bias, float('nan'))
         node._has_news, node._offered = True, -100
         node._offer(node._tuner)
 

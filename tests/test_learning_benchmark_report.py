@@ -98,17 +98,18 @@ def test_the_report_has_the_means_of_the_curves_and_keeps_what_was_written_by_ha
     # mean(-150, -140.5, -160) = -150.17; mean of 1, 2 and 4 minutes = 2.33
     assert line_of(text, PENDULUM, 'sac_ros crossq') == [
         'sac_ros crossq', '3', '10,000', '-150.2 (-160.0 to -140.5)', '-151.2 (-161.0 to -141.5)',
-        '2.3 min, 2 threads', 'reached',
+        '2.3 min, 2 threads', '-1300: 5,000 steps, 0.5 min', 'reached',
     ]  # fmt: skip
     assert line_of(text, PENDULUM, 'SB3 SAC') == [
-        'SB3 SAC', '1', '5,000', '-1300 (-1300 to -1300)', '', '2.2 h', 'not at 10,000 steps',
+        'SB3 SAC', '1', '5,000', '-1300 (-1300 to -1300)', '', '2.2 h',
+        '-1300: 5,000 steps, 133.3 min', 'not at 10,000 steps',
     ]  # fmt: skip
-    assert line_of(text, PENDULUM, 'SB3 TD3') == ['SB3 TD3', 'not run yet', *5 * ['']]
+    assert line_of(text, PENDULUM, 'SB3 TD3') == ['SB3 TD3', 'not run yet', *6 * ['']]
     assert line_of(text, 'InvertedPendulum-v5', 'sac_ros sac') == [
         'sac_ros sac', '1', '50,000', '1000 (1000 to 1000)', 'not run yet', '1.5 min',
-        'not reached, lowest 907.0',
+        '', 'not reached, lowest 907.0',
     ]  # fmt: skip
-    assert line_of(text, 'Hopper-v5', 'sac_ros') == ['sac_ros', 'not run yet', *5 * ['']]
+    assert line_of(text, 'Hopper-v5', 'sac_ros') == ['sac_ros', 'not run yet', *6 * ['']]
     assert 'To reach: -155.0 or more after 10,000 steps. Published: SAC -157.0 after' in text
     assert 'Trained on: one machine.' in text
     assert '![learning curves of Pendulum-v1](results/Pendulum-v1.png)' in text
@@ -119,6 +120,22 @@ def test_the_report_has_the_means_of_the_curves_and_keeps_what_was_written_by_ha
     again = page.read_bytes()
     assert call('report', '--results', results, '--page', page) == 0
     assert page.read_bytes() == again
+
+
+def test_who_never_gets_to_where_the_peer_ends_is_told(tmp_path: Path) -> None:
+    results, page = tmp_path / 'results', page_of(tmp_path)
+    for side, preset, seed, score in (
+        ('sac_ros', 'sac', 0, 900.0),
+        ('sac_ros', 'sac', 1, 1100.0),
+        ('sb3_sac', None, 0, 1000.0),
+    ):
+        curve = [Evaluation(5_000, 50.0, 60.0), Evaluation(10_000, score, 120.0)]
+        write_curve(Job('Hopper-v5', side, preset, seed, results=results).curve, curve)
+    assert call('report', '--results', results, '--page', page) == 0
+    cells = line_of(page.read_text(), 'Hopper-v5', 'sac_ros sac')
+    assert cells[-2] == '1000 not reached by 1 of 2'
+    cells = line_of(page.read_text(), 'Hopper-v5', 'SB3 SAC')
+    assert cells[-2] == '1000: 10,000 steps, 2.0 min'
 
 
 def test_the_goal_is_missed_by_a_mean_below_it(tmp_path: Path) -> None:
