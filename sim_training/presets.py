@@ -68,7 +68,7 @@ FLASH = SACConfig(
 ROBOT = SACConfig(
     norm='layer', initial_alpha=0.005, prior_fraction=0.25,
     learning_starts=256, replay_capacity=200_000,
-    average_actor=500,
+    average_actor=2_000,
 )  # fmt: skip
 
 PRESETS = MappingProxyType(

@@ -147,7 +147,7 @@ def test_a_number_is_the_one_in_the_code(page: Path, words: str) -> None:
 
 def test_what_is_promised_of_the_models_that_ship_is_in_their_contracts() -> None:
     specs = {
-        path.stem: load_policy(path).spec for path in sorted((ROOT / 'models').glob('*.onnx'))
+        name: load_policy(ROOT / 'models' / f'{name}.onnx').spec for name in ('balance', 'reach')
     }
     timeouts = [
         topic.timeout * spec.control_rate

@@ -56,7 +56,7 @@ OWN = {
     'robot': {
         **{name: DEFAULTS[name] for name in ('gamma', 'tau', 'learning_rate', 'target_entropy')},
         'norm': 'layer', 'initial_alpha': 0.005, 'prior_fraction': 0.25,
-        'learning_starts': 256, 'replay_capacity': 200_000, 'average_actor': 500,
+        'learning_starts': 256, 'replay_capacity': 200_000, 'average_actor': 2_000,
     },
 }  # fmt: skip
 # All of the papers: learning rate, discount, share of the target, 2 x 256 units, batches of 256, a
