@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gymnasium
 
@@ -12,6 +14,7 @@ from sim_training.tasks import task_names
 
 BULLET = 'pybullet_envs_gymnasium'  # its ids are known once it is imported
 MUJOCO_ENVS = 'gymnasium.envs.mujoco'
+DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
 
 
 def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
@@ -19,8 +22,10 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
     try:
         if 'Bullet' in name and ':' not in name and name not in gymnasium.registry:
             _import_bullet()
-        with _without_log_of_mujoco(name):
-            return gymnasium.make(name, render_mode=render_mode)
+        is_mujoco = _is_of_mujoco(name)
+        options = _filming() if is_mujoco and render_mode is not None else {}
+        with _without_log_of_mujoco() if is_mujoco else contextlib.nullcontext():
+            return gymnasium.make(name, render_mode=render_mode, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError(f"env '{name}' cannot be made: {_one_line(error)}") from error
     except gymnasium.error.Error as error:
@@ -45,16 +50,26 @@ def _import_bullet() -> None:
         ) from error
 
 
+def _is_of_mujoco(name: str) -> bool:
+    entry = gymnasium.registry.get(name)
+    return entry is not None and str(entry.entry_point).startswith(MUJOCO_ENVS)
+
+
+def _filming() -> dict[str, Any]:
+    """Return by which camera to film: one that follows the robot, where the model has it."""
+    if not any(map(os.environ.get, DISPLAYS)):
+        os.environ.setdefault('MUJOCO_GL', 'egl')  # MuJoCo would look for a window
+    return {'camera_name': 'track'}
+
+
 @contextlib.contextmanager
-def _without_log_of_mujoco(name: str) -> Iterator[None]:
+def _without_log_of_mujoco() -> Iterator[None]:
     """Let MuJoCo keep to itself what it finds out of date in Gymnasium's own models.
 
     It would tell the terminal, and a file MUJOCO_LOG.TXT in the user's folder.
     """
-    entry = gymnasium.registry.get(name)
     try:
-        is_needed = entry is not None and str(entry.entry_point).startswith(MUJOCO_ENVS)
-        mujoco = importlib.import_module('mujoco') if is_needed else None
+        mujoco = importlib.import_module('mujoco')
     except ImportError:  # which gymnasium tells better
         mujoco = None
     if mujoco is None:

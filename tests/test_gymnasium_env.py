@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 from pathlib import Path
@@ -204,6 +205,21 @@ def test_a_model_is_not_scored_in_an_env_that_raises(tmp_path: Path):
 def test_rewards_of_a_thousand_million_are_learned_from(tmp_path: Path):
     result = train(tiny('odd_envs:Reward1e9-v0', tmp_path))
     assert result['return'] == 200 * 1e9
+
+
+@pytest.mark.parametrize('display', ['', ':7'])
+def test_mujoco_films_without_a_window_where_there_is_no_display(
+    display: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv('DISPLAY', display)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    monkeypatch.setenv('MUJOCO_GL', 'left')  # so that it is put back
+    monkeypatch.delenv('MUJOCO_GL')
+    env = make_env('HalfCheetah-v5', 'rgb_array')
+    assert os.environ.get('MUJOCO_GL') == (None if display else 'egl')
+    renderer = env.unwrapped.mujoco_renderer
+    assert renderer.model.camera(renderer.camera_id).name == 'track'  # it runs out of the picture
+    env.close()
 
 
 def test_a_film_that_cannot_be_drawn_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
