@@ -21,7 +21,7 @@ HEAD = (
     '| robot | seed | minutes | as trained | before | after | drop recovered | from scratch '
     '| missed periods | p99 |\n|---|---|---|---|---|---|---|---|---|---|'
 )
-SMOOTHED = 20  # episodes in one point of a picture
+SMOOTHED = 5  # episodes in one point of a picture
 
 
 @dataclass(frozen=True)
