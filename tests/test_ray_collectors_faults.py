@@ -158,5 +158,6 @@ def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_new_collector
     later, facts, _ = read_checkpoint(folder)
     assert facts.counters.step == len(later['replay.reward']) == step + 201
     np.testing.assert_array_equal(later['replay.reward'][:step], arrays['replay.reward'])
-    new = later['replay.observation'][step:, 0]
-    assert not np.isin(new, arrays['replay.observation'][:, 0]).any()  # new episodes
+    old = {row.tobytes() for row in arrays['replay.observation']}
+    new = {row.tobytes() for row in later['replay.observation'][step:]}
+    assert new.isdisjoint(old)  # new episodes; single elements are sometimes equal by chance
