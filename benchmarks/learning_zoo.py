@@ -62,8 +62,6 @@ SAC = {
         SAC_BULLET, options={**SAC_BULLET.options, 'learning_rate': _linear(7.3e-4)}
     ),
     'HalfCheetahBulletEnv-v0': SAC_BULLET,
-    # The zoo does not know it: the settings of ours.
-    'reach': Settings({'learning_rate': 7e-4, 'gamma': 0.98, 'tau': 0.02, 'ent_coef': 'auto_0.1'}),
 }
 
 WIDE = {'policy_kwargs': {'net_arch': [400, 300]}, 'learning_starts': 10_000}

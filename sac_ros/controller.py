@@ -76,7 +76,7 @@ class PolicyController:
         self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
         self._ramp_ticks = 0  # in which the policy has acted since the last start
         self._now = -math.inf  # [s]: of the newest tick
-        self._is_overrun = self._may_bridge = False
+        self._is_overrun = False
 
     @property
     def model(self) -> int:
@@ -280,18 +280,17 @@ class PolicyController:
             elif self.mode is Mode.HOLD:
                 self.mode = Mode.ACTIVE
         else:
-            if self._good_ticks > 0:
-                self._may_bridge = self._good_ticks >= RECOVER_PERIODS
+            was_good = self._good_ticks >= RECOVER_PERIODS
             self._good_ticks, self._bad_ticks = 0, self._bad_ticks + 1
             if self._latched is not None:
                 self.mode = Mode.FAULT
-            elif self.mode in (Mode.ACTIVE, Mode.HOLD) and self._is_bridged(fault):
+            elif (was_good or self.mode is Mode.HOLD) and self._is_bridged(fault):
                 self.mode = Mode.HOLD
             else:
                 self.mode = Mode.SAFE
 
     def _is_bridged(self, fault: Fault) -> bool:
-        return self._may_bridge and fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
+        return fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
 
     def _scale(self) -> float:
         """Return how much of the action is carried out: all of it, but for slow starts."""

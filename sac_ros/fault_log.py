@@ -16,7 +16,8 @@ class FaultLog:
     def __init__(self) -> None:
         """Start with nothing counted and nothing said."""
         self.counts: Counter[str] = Counter()  # fault code -> ticks with it
-        self.stops: dict[str, Fault] = {}  # fault code -> the newest that stopped the robot
+        # fault code -> the newest that stopped the robot; a trial begins by clearing it
+        self.stops: dict[str, Fault] = {}
         self._said: tuple[str, str] | None = None  # mode and code of the newest line
         self._said_at = float('-inf')
         self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]

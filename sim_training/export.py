@@ -145,12 +145,15 @@ def _golden_pairs(actor: Actor, spec: TaskSpec) -> dict[str, object]:
     Not those where a steep policy shows how another machine rounds.
     """
     observations = plausible_observations(actor, spec, 10 * GOLDEN_PAIRS)
-    if not np.isfinite(mean_actions(actor, observations)).all():
-        raise ExportError(f"the actor for '{spec.name}' answers with NaN or infinity")
-    calm_first = np.argsort(rounding(actor, observations) > CALM, kind='stable')
-    observations = observations[calm_first[:GOLDEN_PAIRS]]
     actions = mean_actions(actor, observations)
-    return {'observation': observations.tolist(), 'action': actions.tolist()}
+    if not np.isfinite(actions).all():
+        raise ExportError(f"the actor for '{spec.name}' answers with NaN or infinity")
+    is_rough = rounding(actor, spec, observations, actions) > CALM
+    calm_first = np.argsort(is_rough, kind='stable')[:GOLDEN_PAIRS]
+    return {
+        'observation': observations[calm_first].tolist(),
+        'action': actions[calm_first].tolist(),
+    }
 
 
 def _build_model(actor: Actor, spec: TaskSpec, metadata: Mapping[str, str]) -> bytes:

@@ -4,7 +4,7 @@ import copy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar('Network', bound=nn.Module)
 
@@ -15,11 +15,18 @@ def follower(network: Network | None) -> Network | None:
 
 
 @torch.no_grad()
-def follow(target: nn.Module, followed: nn.Module, share: float) -> None:
-    """Move a follower, the statistics of its batch norms too, by a share of the way."""
+def follow(target: nn.Module, followed: nn.Module, share: float, *, statistics: bool) -> None:
+    """Move a follower by a share of the way.
+
+    `statistics` are those of batch norms, for a follower that does not see batches of its own.
+    """
     # theta_target = tau theta + (1 - tau) theta_target: Haarnoja et al. 2018b, algorithm 1
-    theta_target = [*target.parameters(), *target.buffers()]
-    torch._foreach_lerp_(theta_target, [*followed.parameters(), *followed.buffers()], share)
+    theta_target: list[Tensor] = list(target.parameters())
+    theta: list[Tensor] = list(followed.parameters())
+    if statistics:
+        theta_target += target.buffers()
+        theta += followed.buffers()
+    torch._foreach_lerp_(theta_target, theta, share)
 
 
 def on_processor(network: Network) -> Network:

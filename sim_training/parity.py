@@ -35,8 +35,8 @@ def check_parity(actor: Actor, policy: OnnxPolicy, where: str) -> float:
     answers = np.stack([policy(observation) for observation in observations])
     difference = np.abs(answers - expected) / action_range(policy.spec)
     worst = np.nan_to_num(difference, nan=np.inf)
-    noise = rounding(actor, observations).max()
-    limit = np.clip(ROUNDINGS * noise, PARITY, HIGHEST)
+    noise = rounding(actor, policy.spec, observations, expected)
+    limit = np.clip(ROUNDINGS * noise.max(), PARITY, HIGHEST)
     if worst.max() > limit:
         case, element = np.unravel_index(np.argmax(worst), worst.shape)
         raise ParityError(
@@ -82,17 +82,17 @@ def mean_actions(actor: Actor, observations: np.ndarray) -> np.ndarray:
         return actor.mean_action(torch.from_numpy(observations)).numpy()
 
 
-def rounding(actor: Actor, observations: np.ndarray) -> np.ndarray:
-    """Return what float32 costs torch: the largest error of each action, (count,).
+def rounding(
+    actor: Actor, spec: TaskSpec, observations: np.ndarray, actions: np.ndarray
+) -> np.ndarray:
+    """Return what float32 costs torch: the largest error of each of its `actions`, (count,).
 
-    A fraction of the range of each action element.
+    It is a fraction of the action range, and 0 where there is no number.
     """
     exact = copy.deepcopy(actor).double()
     with torch.no_grad():
         wanted = exact.mean_action(torch.from_numpy(observations).double()).numpy()
-    error = np.abs(mean_actions(actor, observations) - wanted)
-    half_range = actor.action_half_range.double().numpy()
-    worst: np.ndarray = (error / (2.0 * half_range)).max(axis=1)
+    worst: np.ndarray = (np.abs(actions - wanted) / action_range(spec)).max(axis=1)
     return np.nan_to_num(worst, nan=0.0)
 
 

@@ -71,6 +71,7 @@ class SAC:
         self._sizes = self.device, observation_size, action_lower, action_upper
         self.actor, self.critic, self.value = make_networks(config, *self._sizes, seed)
         self.average = follower(self.actor if config.average_actor else None)
+        # What explores, and what is evaluated and exported: here, and where it learns.
         live = self.actor, self.average or self.actor
         self._copies = [(on_processor(actor), actor) for actor in live]
         self.acting, self.exported = (copied for copied, _ in self._copies)
@@ -203,7 +204,7 @@ class SAC:
         else:
             _, actor_loss, temperature_loss, _, entropy, _ = before
         for target, followed, share in self._followed():
-            follow(target, followed, share)
+            follow(target, followed, share, statistics=target is self.average)
         return Losses(critic_loss, actor_loss, temperature_loss, self.alpha, entropy, value)
 
     def _update_critic(self, batch: Batch, draws: Draws, rate: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from sim_training.adam import Adam
 from sim_training.sac import SAC, Losses
 from sim_training.sac_config import SACConfig
 
-# Of SAC.networks: arrays are named actor.<name in the state_dict>, also in best.safetensors.
+# Of SAC.networks.  Arrays are named <network>.<name in the state_dict>, in best.safetensors too.
 ACTORS = ACTOR, AVERAGE = 'actor', 'average'
 
 

@@ -21,6 +21,7 @@ from sim_training.networks import Actor
 from sim_training.parity import (
     ParityError,
     check_parity,
+    mean_actions,
     plausible_observations,
     plausible_range,
     rounding,
@@ -173,13 +174,14 @@ def steep_actor(times: float) -> Actor:
 
 def test_a_steep_policy_may_differ_as_much_as_float32_rounds_and_its_golden_pairs_are_calm():
     actor, spec = steep_actor(300.0), load_task('reach').spec
-    noise = rounding(actor, plausible_observations(actor, spec, 10_000))
+    observations = plausible_observations(actor, spec, 10_000)
+    noise = rounding(actor, spec, observations, mean_actions(actor, observations))
     assert noise.max() > PARITY  # in torch alone
     policy, _ = build_policy(actor, spec, {}, 'model')
     difference = check_parity(actor, policy, 'model')
     assert PARITY < difference <= 4.0 * noise.max()
     observations, actions = read_golden(policy.origin, spec)
-    assert rounding(actor, observations).max() <= 1e-6
+    assert rounding(actor, spec, observations, actions).max() <= 1e-6
     assert (np.ptp(actions, axis=0) > 0.1 * action_range(spec)).sum() >= 5  # they say something
 
 
