@@ -80,7 +80,7 @@ def _without_ray(command: ScalingCommand) -> tuple[Rates, Rates]:
         version += 1
         has_begun = run.counters.step >= run.command.sac.learning_starts
         weights = Weights(version, actor_arrays(run)) if has_begun else None
-        add_chunk(run, collector.play(STEPS, weights), run.steps)
+        add_chunk(run, 0, collector.play(STEPS, weights), run.steps)
 
     return _measure_both(run, collect, command.seconds)
 

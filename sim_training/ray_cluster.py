@@ -93,7 +93,7 @@ def _connect(
 def _knock(address: str) -> None:
     """Raise OSError or ValueError unless somebody answers there: Ray itself tries for long."""
     host, _, port = address.removeprefix('ray://').rpartition(':')
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError('allowed: auto, local, host:port, ray://host:port')
     socket.create_connection((host.strip('[]'), int(port)), KNOCK_TIMEOUT).close()
 

@@ -5,6 +5,7 @@ learner learns, they play.  They answer in an order of their own, so a run with 
 repeated bit for bit.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -22,7 +23,9 @@ from sim_training.run_state import Run, check_learning, save_run
 
 STEPS = 50  # asked for in one request: 1 s at 50 Hz
 WAIT = 1.0  # [s] after which `collect` returns with nothing, so that a signal is not left waiting
-PATIENCE = 60.0  # [s] without any collector before the run ends
+PATIENCE = 60.0  # [s] of waiting without any collector before the run ends
+SILENCE = 300.0  # [s] without an answer after which a collector hangs, as of an env's process here
+LOSSES = 3  # of each collector, in a row and without a step of any, before the run ends
 LONGEST_REASON = 200  # characters of what Ray says of a loss
 
 
@@ -34,13 +37,20 @@ class Remote:
     incarnation: int  # of those with this number, counted from 0
     actor: ActorHandle
     place: Place | None = None  # once it has begun
+    asked_at: float = math.inf  # when it was asked for steps, by time.monotonic
 
 
 class RayCollectors:
     """Collects for a run like sim_training.collector.Collector, on the machines of a cluster."""
 
-    def __init__(self, address: str, count: int | None = None, patience: float = PATIENCE) -> None:
-        """Join a cluster (ray_cluster.py) for `count` collectors; patience in [s].
+    def __init__(
+        self,
+        address: str,
+        count: int | None = None,
+        patience: float = PATIENCE,
+        silence: float = SILENCE,
+    ) -> None:
+        """Join a cluster (ray_cluster.py) for `count` collectors; patience and silence in [s].
 
         By default there is one for each processor but one, which is left to the learner.
         Raises UserError.
@@ -52,7 +62,7 @@ class RayCollectors:
                 f'{self._count} collectors are to share {processors()} processors: '
                 'those that find none wait for one'
             )
-        self._patience = patience
+        self._patience, self._silence = patience, silence
         self._end = 0  # the last step of the run
         self._actor_class = ray.remote(num_cpus=1, num_gpus=0)(RemoteCollector)
         self._collectors: dict[int, Remote] = {}  # by number
@@ -61,7 +71,8 @@ class RayCollectors:
         self._weights: ray.ObjectRef | None = None
         self._weights_step = -1  # of the run, when they were sent
         self._version = 0  # of the weights
-        self._seen_at = time.monotonic()  # when there was a collector last
+        self._waited = 0.0  # [s] since there was a collector last
+        self._losses = 0  # of collectors that had begun, since the last step
         self._loss = 'no processor is free'  # why there is none, as far as is known
 
     @property
@@ -73,8 +84,21 @@ class RayCollectors:
         """Add the steps of one answer to the run, or none if there is no answer within WAIT.
 
         What there is to say is appended to `run.notes`.  Raises UserError when an env breaks
-        down, and, after saving the run, when there has been no collector for `patience`.
+        down or Ray does, and, after saving the run, when there has been no collector for
+        `patience`, or they are lost again and again.
         """
+        try:
+            self._collect(run)
+        except RayTaskError:  # an error in our own code
+            raise
+        except RayError as error:
+            raise UserError(f'the Ray cluster fails: {_reason(error)}') from error
+
+    def close(self) -> None:
+        """End the collectors, and the cluster if it was started here."""
+        leave_cluster()
+
+    def _collect(self, run: Run) -> None:
         if not self._collectors:
             self._end = run.steps
             _leave_episodes(run)
@@ -84,18 +108,16 @@ class RayCollectors:
         request = self._oldest_answer()
         if request is not None:
             self._take(run, self._requests.pop(request), request, weights)
+        self._replace_silent(run)
         run.notes += self._news
         self._news.clear()
         self._check_patience(run)
 
-    def close(self) -> None:
-        """End the collectors, and the cluster if it was started here."""
-        leave_cluster()
-
     def _oldest_answer(self) -> ray.ObjectRef | None:
         """Return the request, of those that are answered, that has waited longest; or None."""
-        requests = list(self._requests)
+        requests, begun = list(self._requests), time.monotonic()
         first, _ = ray.wait(requests, num_returns=1, timeout=WAIT)
+        self._waited += time.monotonic() - begun
         if not first:
             return None
         others, _ = ray.wait(requests, num_returns=len(requests), timeout=0.0)
@@ -113,13 +135,15 @@ class RayCollectors:
                 raise UserError(f'{_name(collector)}: {error.cause}') from error
             raise
         except RayError as error:
-            self._replace(run, collector, error)
+            self._replace(run, collector, _reason(error))
             return
         if isinstance(answer, Place):
             collector.place = answer
             self._failing.discard(collector.number)
         else:
             add_chunk(run, collector.number, answer, self._end)
+            self._losses = 0
+        collector.asked_at = time.monotonic()
         self._requests[collector.actor.play.remote(STEPS, weights)] = collector
 
     def _start(self, run: Run, number: int, incarnation: int) -> None:
@@ -146,10 +170,23 @@ class RayCollectors:
             self._weights_step = step
         return self._weights
 
-    def _replace(self, run: Run, lost: Remote, error: RayError) -> None:
+    def _replace_silent(self, run: Run) -> None:
+        """Replace the collectors that live and have not answered for `silence`: envs can hang."""
+        due = time.monotonic() - self._silence
+        late = [request for request, asked in self._requests.items() if asked.asked_at < due]
+        if not late:
+            return
+        # An answer may lie somewhere else until the learner, who can be late as well, fetches it.
+        _, silent = ray.wait(late, num_returns=len(late), timeout=0.0, fetch_local=False)
+        for request in silent:
+            collector = self._requests.pop(request)
+            self._replace(run, collector, f'no answer for {self._silence:g} s')
+
+    def _replace(self, run: Run, lost: Remote, reason: str) -> None:
         """Put a new collector in the place of one that is lost, and say so."""
-        self._loss = _reason(error)
+        self._loss = reason
         if lost.place is not None:
+            self._losses += 1
             self._news.append(f'{_name(lost)} is lost ({self._loss}): a new one takes its place')
         elif lost.number not in self._failing:
             self._failing.add(lost.number)
@@ -158,11 +195,16 @@ class RayCollectors:
         self._start(run, lost.number, lost.incarnation + 1)
 
     def _check_patience(self, run: Run) -> None:
-        """Save the run and give up when there has been no collector for too long."""
-        now = time.monotonic()
+        """Save the run and give up when there has been no step, or no collector, for too long."""
+        if self._losses > LOSSES * self._count:
+            save_run(run)
+            raise UserError(
+                f'collectors were lost {self._losses} times without a step in between '
+                f'({self._loss})'
+            )
         if self.places:
-            self._seen_at = now
-        elif now - self._seen_at > self._patience:
+            self._waited = 0.0
+        elif self._waited > self._patience:
             save_run(run)
             raise UserError(
                 f'no collector has begun on the Ray cluster for {self._patience:g} s '

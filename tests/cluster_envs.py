@@ -1,11 +1,14 @@
 """Gymnasium envs that break down, made by name also in the processes of a cluster."""
 
+import os
+import signal
+
 import gymnasium
 import numpy as np
 
 
 class Breaking(gymnasium.Wrapper):
-    """A pendulum in which step number `step` raises, or observes infinity."""
+    """A pendulum in which step number `step` raises, kills its process or observes infinity."""
 
     def __init__(self, what: str, step: int, render_mode: str | None = None) -> None:
         super().__init__(gymnasium.make('Pendulum-v1', render_mode=render_mode))
@@ -15,11 +18,15 @@ class Breaking(gymnasium.Wrapper):
         observation, *rest = self.env.step(action)
         self.steps += 1
         if self.steps == self.breaks_at:
+            if self.what == 'die':
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.what == 'raise':
                 raise ZeroDivisionError('float division\nby zero')
             observation = observation * np.inf
         return (observation, *rest)
 
 
-for name, what in (('Raising-v0', 'raise'), ('Infinite-v0', 'infinity')):
-    gymnasium.register(name, entry_point=Breaking, kwargs={'what': what, 'step': 70})
+for name, what, step in (
+    ('Raising-v0', 'raise', 70), ('Infinite-v0', 'infinity', 70), ('Deadly-v0', 'die', 2)
+):  # fmt: skip
+    gymnasium.register(name, entry_point=Breaking, kwargs={'what': what, 'step': step})

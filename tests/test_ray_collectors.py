@@ -161,10 +161,11 @@ def test_a_cluster_that_does_not_answer_is_refused_in_one_line(
     )
 
 
-def test_an_address_that_is_none_is_refused_with_what_is_allowed():
+@pytest.mark.parametrize('address', ['automatic', 'localhost:70000', ':6379', 'localhost:²'])
+def test_an_address_that_is_none_is_refused_with_what_is_allowed(address: str):
     with pytest.raises(UserError) as refusal:
-        RayCollectors('automatic', 1)
+        RayCollectors(address, 1)
     assert str(refusal.value) == (
-        'the Ray cluster at automatic cannot be joined (allowed: auto, local, host:port, '
+        f'the Ray cluster at {address} cannot be joined (allowed: auto, local, host:port, '
         'ray://host:port); start one with: ray start --head'
     )

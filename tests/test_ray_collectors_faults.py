@@ -5,6 +5,7 @@ Processes and machines (Ray's word is node) are killed; every wait has a limit.
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,44 @@ def test_a_collector_that_is_killed_is_replaced_and_nothing_stops(
 
 
 @pytest.mark.fault('D12', 'resumed', '')
+def test_a_collector_that_hangs_is_replaced_and_nothing_stops(
+    join: Callable[..., RayCollectors], tmp_path: Path
+):
+    run, collectors = make_run(tmp_path), join(2)
+    collect_until(collectors, run, lambda: len(collectors.places) == 2)
+    run.notes.clear()
+    collectors._silence = 3.0
+    silent, other = collectors.places[0], collectors.places[1]
+    os.kill(silent.pid, signal.SIGSTOP)
+    step = run.counters.step
+    collect_until(collectors, run, lambda: collectors.places.get(0) != silent)
+    wait_until(lambda: not is_alive(silent.pid))
+    collect_until(collectors, run, lambda: len(collectors.places) == 2)
+    assert run.counters.step > step  # the other one went on
+    assert collectors.places[1] == other
+    assert run.notes == [
+        f'collector 0 (process {silent.pid} on {silent.host}) is lost (no answer for 3 s): '
+        'a new one takes its place'
+    ]
+
+
+@pytest.mark.fault('D12', 'resumed', '')
+def test_a_learner_that_is_late_itself_finds_the_answers_and_replaces_nobody(
+    join: Callable[..., RayCollectors], tmp_path: Path
+):
+    run, collectors = make_run(tmp_path), join(2)
+    collect_until(collectors, run, lambda: len(collectors.places) == 2)
+    run.notes.clear()
+    collectors._silence = 0.5
+    before = collectors.places
+    for _ in range(3):
+        ray.wait(list(collectors._requests), num_returns=2, timeout=LIMIT)
+        time.sleep(1.0)  # as in updates that take longer than the collectors may
+        collectors.collect(run)
+    assert (collectors.places, run.notes) == (before, [])
+
+
+@pytest.mark.fault('D12', 'resumed', '')
 def test_a_machine_that_is_lost_takes_only_its_own_collectors_along(
     join: Callable[..., RayCollectors], cluster: Cluster, tmp_path: Path
 ):
@@ -101,6 +140,32 @@ def test_a_number_that_is_not_finite_is_refused_with_its_step(tmp_path: Path):
     with pytest.raises(UserError, match=r'^next_observation is \[.*inf.*\]; every number must be'):
         add_chunk(run, 0, collector.play(200, None), run.steps)
     assert (run.counters.step, run.replay.size) == (70, 69)
+
+
+@pytest.mark.fault('D12', 'stopped', 'UserError')
+def test_collectors_that_die_again_and_again_end_the_run_which_is_saved(
+    join: Callable[..., RayCollectors], tmp_path: Path
+):
+    run, collectors = make_run(tmp_path, 'cluster_envs:Deadly-v0'), join(1)
+    run.counters.step = 7  # since the checkpoint
+    text = r'^collectors were lost 4 times without a step in between \(.+\)$'
+    with pytest.raises(UserError, match=text):
+        collect_until(collectors, run, lambda: False)
+    assert read_checkpoint(tmp_path)[1].counters.step == 7
+
+
+@pytest.mark.fault('D12', 'stopped', 'UserError')
+def test_what_ray_itself_refuses_ends_the_run_in_one_line(
+    join: Callable[..., RayCollectors], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(_weights: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError('no room')
+
+    run, collectors = make_run(tmp_path), join(1)
+    collect_until(collectors, run, lambda: run.counters.step >= run.command.sac.learning_starts)
+    monkeypatch.setattr(ray, 'put', full)
+    with pytest.raises(UserError, match=r'^the Ray cluster fails: The local object store is full'):
+        collectors.collect(run)
 
 
 @pytest.mark.fault('D12', 'stopped', 'UserError')
