@@ -2,13 +2,16 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from sac_ros.errors import WriteError
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    It may come in pieces, for a content that is large and need not be in memory a second time.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: the order that
     survives a kill or a power cut.  Raises WriteError when the folder cannot be written.
@@ -21,7 +24,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             dir=path.parent, prefix=f'.{path.name[:40]}.', suffix='.tmp', delete=False
         ) as file:
             temporary = file.name
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())

@@ -16,9 +16,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from sac_ros.errors import UserError
-from sac_ros.files import write_atomic
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
-from sim_training.array_file import FACTS_KEY, Arrays, read_arrays, to_bytes
+from sim_training.array_file import FACTS_KEY, Arrays, read_arrays, write_arrays
 from sim_training.networks import Actor, actor_norm
 from sim_training.sac_state import ACTORS, exported_actor
 from sim_training.train_command import TrainCommand
@@ -67,12 +66,13 @@ class Facts:
     replay_cursor: int
     generator: str  # JSON of the state of numpy's generator
     versions: dict[str, str | None]  # of the libraries that it was trained with
+    prior_sha256: str | None = None  # of the steps of the other run, if there is one
     schema: Literal[5] = 5
 
 
 def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
     """Write the newest generation and keep the one before it.  Raises UserError."""
-    write_atomic(folder / NEXT, _to_bytes(arrays, facts))  # where a full disk stops it
+    _write(folder / NEXT, arrays, facts)  # where a full disk stops it
     if (folder / CURRENT).exists():
         _keep_previous(folder)
     _rename(folder / NEXT, folder / CURRENT)
@@ -112,7 +112,7 @@ def write_best(folder: Path, arrays: Arrays, facts: Facts) -> None:
     """Keep the exported actor alone, as the best so far."""
     prefix = _exported_prefix(facts)
     actor = {name: array for name, array in arrays.items() if name.startswith(prefix)}
-    write_atomic(folder / BEST, _to_bytes(actor, facts))
+    _write(folder / BEST, actor, facts)
 
 
 def read_actor(path: Path) -> tuple[Actor, Facts]:
@@ -171,8 +171,8 @@ def _rename(old: Path, new: Path) -> None:
         raise UserError(f'cannot write {new}: {error.strerror}') from error
 
 
-def _to_bytes(arrays: Arrays, facts: Facts) -> bytes:
-    return to_bytes(arrays, TypeAdapter(Facts).dump_json(facts).decode())
+def _write(path: Path, arrays: Arrays, facts: Facts) -> None:
+    write_arrays(path, arrays, TypeAdapter(Facts).dump_json(facts).decode())
 
 
 def _exported_prefix(facts: Facts) -> str:

@@ -121,7 +121,7 @@ def _answer(words: list[str], commands: Mapping[str, Entry]) -> tuple[dict[str, 
     options = getattr(module, commands[name].options)
     prog = f'sac-ros {name}'
     if {'-h', '--help'} & set(rest):
-        text = f'{help_text(options, prog).strip()}\n\n{CLOSING}'
+        text = f'{help_text(options, prog, rest).strip()}\n\n{CLOSING}'
         return {'help': text}, text
     result = module.main(read_options(options, prog, rest))
     return result, _describe(module, result)

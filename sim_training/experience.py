@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sac_ros.control_step import ControlStep
-from sac_ros.errors import WriteError
+from sac_ros.errors import UserError, WriteError
 from sac_ros.spec import TaskSpec
 from sac_ros.step_numbers import step_from_numbers, step_numbers
 from sim_training.journal import Journal
@@ -27,6 +27,7 @@ class Kind(IntEnum):
     TICK = 0  # as on ~/control_step: step_numbers.py
     END = 1  # stamp [s] and verdict, NaN without one
     REWARD = 2  # sequence and reward
+    BREAK = 3  # stamp [s] of the last tick before nothing is heard for a while
 
 
 class Experience:
@@ -45,9 +46,14 @@ class Experience:
         self._given = given
         self._journal = Journal(path, {'sac_ros.journal': 1, 'spec': spec.sha256})
         self._is_full = False
+        self._settled: tuple[list[Transition], list[EpisodeReturn]] = [], []
+        refused = 0
         for kind, numbers in self._journal.rows():
-            self._hear(kind, numbers)
-        self.damaged = self._journal.damaged  # rows that could not be read
+            try:
+                self._hear(kind, numbers)
+            except UserError:  # it was taken by a version that allowed it
+                refused += 1
+        self.damaged = self._journal.damaged + refused  # rows that could not be read
 
     def add_tick(self, step: ControlStep) -> None:
         """Take a tick.  Raises WriteError, once, when nothing can be written any more.
@@ -60,13 +66,19 @@ class Experience:
         """Take the end of an episode: see TransitionMaker.end_episode."""
         self._add(Kind.END, np.array([stamp, math.nan if verdict is None else verdict]))
 
+    def add_break(self, stamp: float) -> None:
+        """Take the beginning of a time in which nothing is heard: TransitionMaker.break_off."""
+        self._add(Kind.BREAK, np.array([stamp]))
+
     def add_reward(self, numbers: np.ndarray) -> None:
         """Take a reward: see GivenRewards.add.  Raises UserError for what is none."""
         self._add(Kind.REWARD, numbers)
 
     def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
         """Return what is settled since the last call: see TransitionMaker."""
-        return self._maker.take()
+        self._settle()
+        settled, self._settled = self._settled, ([], [])
+        return settled
 
     def sync(self) -> None:
         """Have all of it on the disk itself.  Raises WriteError."""
@@ -75,6 +87,11 @@ class Experience:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+    def _settle(self) -> None:
+        transitions, returns = self._maker.take()
+        self._settled[0].extend(transitions)
+        self._settled[1].extend(returns)
 
     def _add(self, kind: Kind, numbers: np.ndarray) -> None:
         self._hear(kind, numbers)
@@ -89,11 +106,14 @@ class Experience:
     def _hear(self, kind: int, numbers: np.ndarray) -> None:
         if kind == Kind.TICK:
             step = step_from_numbers(self._spec, numbers)
-            if step.sequence == 1 and self._given is not None:
-                self._given.forget()
             self._maker.add(step)
+            if step.sequence == 1 and self._given is not None:
+                self._settle()  # ticks of the activation before still wait for their rewards
+                self._given.forget()
         elif kind == Kind.END:
             stamp, verdict = numbers.tolist()
             self._maker.end_episode(stamp, None if math.isnan(verdict) else verdict)
+        elif kind == Kind.BREAK:
+            self._maker.break_off(float(numbers[0]))
         elif kind == Kind.REWARD and self._given is not None:
             self._given.add(numbers.tolist())

@@ -10,6 +10,7 @@ from sim_training.tasks import is_task, load_task
 from sim_training.transitions import TransitionMaker, task_score
 
 LARGEST_BACKLOG = 5_000  # rewards that are kept until their ticks come
+LARGEST_REWARD = 1e6  # what is learned from stays finite in float32
 
 
 class GivenRewards:
@@ -23,6 +24,10 @@ class GivenRewards:
         if len(numbers) != 2 or not all(map(math.isfinite, numbers)):
             raise UserError(
                 f'a reward is {list(numbers[:5])}; [sequence, reward] is needed, both finite'
+            )
+        if abs(numbers[1]) > LARGEST_REWARD:
+            raise UserError(
+                f'a reward is {numbers[1]:g}; -{LARGEST_REWARD:g} to {LARGEST_REWARD:g} is allowed'
             )
         self._rewards[int(numbers[0])] = float(numbers[1])
         if len(self._rewards) > LARGEST_BACKLOG:
@@ -51,7 +56,9 @@ def transition_maker(
                 f"'{name}' is no task, so nobody knows its reward; give the parameter "
                 "'task', or 'reward_topic'"
             )
-        return TransitionMaker(spec, given.score, lambda terms: False, None)
+        return TransitionMaker(
+            spec, given.score, lambda terms: False, None, is_told=has_simulation
+        )
     task = load_task(name)
     if keys := differing_keys(task.spec, spec):
         raise UserError(
@@ -60,4 +67,4 @@ def transition_maker(
         )
     score = task_score(task) if given is None else given.score
     time_limit = None if has_simulation else task.time_limit
-    return TransitionMaker(spec, score, task.terminated, time_limit)
+    return TransitionMaker(spec, score, task.terminated, time_limit, is_told=has_simulation)

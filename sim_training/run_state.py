@@ -13,16 +13,17 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
-from sac_ros.spec import TaskSpec
+from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
+from sim_training.array_file import sha256_of
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
+    FREE_KEYS,
     PREVIOUS,
     Counters,
     Facts,
@@ -34,6 +35,7 @@ from sim_training.checkpoint import (
     write_best,
     write_checkpoint,
 )
+from sim_training.compiler import check_device
 from sim_training.exploration import Exploration
 from sim_training.gymnasium_env import generic_contract
 from sim_training.replay_buffer import ReplayBuffer, Transition
@@ -63,6 +65,7 @@ class Run:
     returns: ReturnScale
     exploration: Exploration
     prior: ReplayBuffer | None = None  # of another run, to learn from as well
+    prior_sha256: str | None = None
     counters: Counters = field(default_factory=Counters)
     # The episode of each env.  Their steps are the newest transitions of the replay: a round of
     # one step in every env, in this order, then the next round.
@@ -131,6 +134,11 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
         run.notes.append(problem)
         go_back(run.folder)
     run.notes.extend(_other_versions(facts.versions))
+    if facts.prior_sha256 is not None and facts.prior_sha256 != run.prior_sha256:
+        run.notes.append(
+            f'--prior {run.command.prior} has other steps than when the run began: it goes on, '
+            'but not bit for bit'
+        )
     return run
 
 
@@ -182,8 +190,7 @@ def _check_no_run(folder: Path) -> None:
 
 
 def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
-    if command.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('device is cuda, and torch finds no GPU of CUDA here; allowed: cpu')
+    check_device(command.device or 'cpu')
     sac, size, actions = command.sac, observation_size(env), action_space(env)
     sizes = size, len(actions.low)
     run = Run(
@@ -198,22 +205,33 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
         Exploration(sac.exploration, command.seed),
     )
     if command.prior is not None:
-        run.prior = _read_prior(run, command.prior)
+        _take_prior(run, command.prior)
     return run
 
 
-def _read_prior(run: Run, folder: Path) -> ReplayBuffer:
-    """Return the replay of another run with the same env.  Raises UserError."""
-    arrays, facts, _ = read_checkpoint(folder)
-    _check_sizes(facts, _facts(run), f'--prior {folder / CURRENT}')
+def _take_prior(run: Run, folder: Path) -> None:
+    """Take the replay of another run with the same env.  Raises UserError."""
+    arrays, facts, problem = read_checkpoint(folder)
+    if problem is not None:
+        run.notes.append(f'--prior: {problem}')
+    where = f'--prior {folder / CURRENT}'
+    _check_sizes(facts, _facts(run), where)
+    played = spec_from_json(facts.contract, f'{where}: its contract')
+    keys = [key for key in differing_keys(run.contract, played) if key not in FREE_KEYS]
+    if keys:
+        raise UserError(
+            f"{where} was played on '{played.name}', whose contract is not that of "
+            f"'{run.contract.name}': they differ in {', '.join(keys)}"
+        )
     count = len(arrays[f'{REPLAY}.reward'])
     if count == 0:
-        raise UserError(f'--prior {folder / CURRENT} holds no steps; needed: a run that has begun')
+        raise UserError(f'{where} holds no steps; needed: a run that has begun')
     sizes = run.observation_size, len(run.actions.low)
     gamma, n_step = run.replay.gamma, run.replay.n_step
     prior = ReplayBuffer(count, *sizes, gamma, n_step, _stride(facts.command))
-    prior.restore({name: arrays[f'{REPLAY}.{name}'] for name in prior.arrays}, cursor=0)
-    return prior
+    fields = {name: arrays[f'{REPLAY}.{name}'] for name in prior.arrays}
+    prior.restore(fields, cursor=0)
+    run.prior, run.prior_sha256 = prior, sha256_of(fields)
 
 
 def _stride(command: TrainCommand) -> int:
@@ -241,6 +259,7 @@ def _facts(run: Run) -> Facts:
         run.replay.cursor,
         json.dumps(run.generator.bit_generator.state),
         library_versions(),
+        run.prior_sha256,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import gymnasium
 import numpy as np
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import check_has_checkpoint
@@ -78,7 +79,7 @@ def train(
             write_run_file(run.folder, run.command, result=None)
             try:
                 _advance(run, collector, evaluation_env, should_stop)
-            except (UserError, OSError) as error:
+            except (UserError, OSError, TorchDynamoException) as error:
                 where = f'{run.command.task}, step {run.counters.step}'
                 raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
         result = _result(run)
@@ -115,8 +116,8 @@ def _advance(
     """Take the steps that are left, and save."""
     command, counters, steps = run.command, run.counters, run.steps
     with ProgressLog(run.folder, command.task, counters.step, steps) as log:
-        is_due = counters.step > 0 and counters.step % command.evaluate_every == 0
-        if is_due and counters.step < steps and counters.evaluation_step != counters.step:
+        is_due = _crossed(command.evaluate_every, counters.evaluation_step or 0, counters.step)
+        if is_due and counters.step < steps:
             _evaluate(run, evaluation_env, should_stop, log)  # a stop had interrupted it
         while counters.step < steps and not should_stop():
             _tell_notes(run, log)
@@ -218,15 +219,25 @@ def _result(run: Run) -> dict[str, object]:
     }
 
 
-def _text(error: UserError | OSError) -> str:
-    """Return a refusal as it is, and in one line what the system refuses, as on a full disk."""
-    return str(error) if isinstance(error, UserError) else f'cannot write: {error.strerror}'
+def _text(error: UserError | OSError | TorchDynamoException) -> str:
+    """Return a refusal as it is, and in one line what the system or the compiler refuses."""
+    if isinstance(error, OSError):
+        return f'cannot write: {error.strerror}'
+    if isinstance(error, UserError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[0] if lines else type(error).__name__
+    return f'the update cannot be compiled here ({reason}); --compile False does without'
 
 
 def _filled(command: TrainCommand) -> TrainCommand:
-    """Fill in how many steps the task needs, and whether it pays to compile the update."""
+    """Fill in how many steps the task needs, and whether it pays to compile the update.
+
+    A path becomes one that holds wherever the run is resumed.
+    """
     steps, is_compiled = command.steps or training_steps(command.task), command.compile
     if is_compiled is None:
         is_long = command.sac.updates_before(steps) >= COMPILED_FROM
         is_compiled = is_long and why_not_compiled() is None
-    return replace(command, steps=steps, compile=is_compiled)
+    prior = None if command.prior is None else command.prior.resolve()
+    return replace(command, steps=steps, compile=is_compiled, prior=prior)

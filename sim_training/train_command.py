@@ -11,7 +11,7 @@ from sac_ros.errors import UserError
 from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
 
-COMPILED_FROM = 50_000  # updates of a run for which it pays to compile them
+COMPILED_FROM = 20_000  # updates of a run for which it pays to compile them
 # What is 1 or more, and may be changed when a run goes on.
 COUNTS = ('evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'envs', 'threads')
 
@@ -33,7 +33,8 @@ class TrainCommand:
     """Folder of the run; by default runs/<task>-<seed>."""
 
     resume: bool = False
-    """Go on with the run in the folder, from its checkpoint and with its options."""
+    """Go on with the run in the folder, from its checkpoint and with its options: one that is
+    given its default here stays as it was there."""
 
     evaluate_every: int = 2_000
     """Environment steps from one evaluation of the deterministic policy to the next."""
@@ -61,11 +62,12 @@ class TrainCommand:
 
     compile: bool | None = None
     """Compile the update with torch: about 1.4 times as fast after half a minute, or two for the
-    larger presets, with a C++ compiler; by default where 50,000 updates or more are ahead and a
+    larger presets, with a C++ compiler; by default where 20,000 updates or more are ahead and a
     compiler is there."""
 
     prior: Path | None = None
-    """Folder of another run of the same env, whose replay is learned from as well."""
+    """Folder of another run of the same env, whose replay is learned from as well; how much of
+    each batch, sac.prior_fraction says."""
 
     preset: str = 'sac'
     """Kind of soft actor-critic, from which the options of --sac begin: sac, sac_v1, redq, tqc,
@@ -79,12 +81,8 @@ class TrainCommand:
         preset = find_preset(self.preset)
         if self.sac == SACConfig():  # nothing was asked for beyond the preset
             object.__setattr__(self, 'sac', preset)
-        share = self.sac.prior_fraction
-        if self.prior is None and share > 0.0 and not self.resume:
-            raise UserError(
-                f'sac.prior_fraction is {share} and there is no prior data: give --prior, or '
-                '--sac.prior-fraction 0'
-            )
+        if not self.resume:
+            self._check_prior()
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f'{name} is {getattr(self, name)}; allowed: 1 or more')
@@ -99,6 +97,20 @@ class TrainCommand:
             raise UserError(
                 f'steps is {self.steps}; more than sac.learning_starts {starts} are '
                 'needed, or nothing would be learned'
+            )
+
+    def _check_prior(self) -> None:
+        """Refuse prior data without a share of the batches, and a share without prior data."""
+        share = self.sac.prior_fraction
+        if self.prior is None and share > 0.0:
+            raise UserError(
+                f'sac.prior_fraction is {share} and there is no prior data: give --prior, or '
+                '--sac.prior-fraction 0'
+            )
+        if self.prior is not None and share == 0.0:
+            raise UserError(
+                f'--prior {self.prior} would not be learned from, for sac.prior_fraction is 0: '
+                'give --sac.prior-fraction 0.5, or --preset robot'
             )
 
     @staticmethod
@@ -141,4 +153,6 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:
             changes[name] = getattr(given, name)
-    return dataclasses.replace(stored, **changes)  # type: ignore[arg-type]  # names are checked above
+    merged = dataclasses.replace(stored, **changes)  # type: ignore[arg-type]  # names are checked above
+    merged._check_prior()
+    return merged

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tiny_checkpoints import CONFIG, make_contract, make_facts
 
 from sac_ros.errors import UserError
 from sac_ros.spec import differing_keys
-from sim_training.array_file import FACTS_KEY, SHA256_KEY
+from sim_training.array_file import FACTS_KEY, SHA256_KEY, read_arrays, write_arrays
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
@@ -247,3 +248,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match=f'cannot write to folder {tmp_path / "file"}'):
         write_checkpoint(tmp_path / 'file', {'a': np.zeros(3)}, make_facts())
+
+
+def test_a_file_is_written_without_a_copy_in_memory(tmp_path: Path):
+    arrays = {'replay': np.arange(8_000_000, dtype=np.float32), 'no numbers': np.zeros((0, 3))}
+    tracemalloc.start()
+    try:
+        write_arrays(tmp_path / 'file', arrays, '{}')
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < arrays['replay'].nbytes / 10
+    read, facts = read_arrays(tmp_path / 'file')
+    assert facts == '{}'
+    assert {name: array.dtype for name, array in read.items()} == {
+        'replay': np.float32, 'no numbers': np.float64
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(read[name], array)

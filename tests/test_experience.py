@@ -8,6 +8,7 @@ from full_disks import full_disk
 from test_transitions import SPEC, make_maker, tick
 
 from sac_ros.errors import UserError
+from sim_training import learner_scores
 from sim_training.experience import Experience
 from sim_training.learner_scores import GivenRewards
 from sim_training.transitions import TransitionMaker
@@ -54,6 +55,45 @@ def test_rewards_are_heard_again_with_the_ticks_that_they_belong_to(tmp_path: Pa
     resumed = open_experience(tmp_path / 'journal', GivenRewards())
     rewards = [transition.reward for transition in resumed.take()[0]]
     assert rewards == [0.5 * number for number in range(2, 15)]
+
+
+def test_rewards_of_the_last_ticks_before_another_activation_still_count(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    for number in range(1, 6):
+        experience.add_tick(tick(number))
+        experience.add_reward(np.array([number, 0.5 * number]))
+    experience.add_end(tick(5).stamp, 1.0)
+    later = tick(5).stamp + 2.0
+    for number in (1, 2, 3):
+        experience.add_tick(tick(number, stamp=later + number * SPEC.dt))
+    for opened in (experience, open_experience(tmp_path / 'journal', GivenRewards())):
+        transitions, returns = opened.take()
+        assert [transition.reward for transition in transitions] == [1.0, 1.5, 2.0, 2.5 + 1.0]
+        assert [(found.length, found.is_whole) for found in returns] == [(4, True)]
+
+
+@pytest.mark.fault('E07', 'refused', 'UserError')
+def test_a_reward_that_float32_cannot_hold_is_refused_and_one_in_a_journal_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    with pytest.raises(UserError, match=r'^a reward is 1e\+39; -1e\+06 to 1e\+06 is allowed$'):
+        experience.add_reward(np.array([2.0, 1e39]))
+    monkeypatch.setattr(learner_scores, 'LARGEST_REWARD', np.inf)  # as it was
+    experience.add_reward(np.array([2.0, 1e39]))
+    monkeypatch.undo()
+    assert open_experience(tmp_path / 'journal', GivenRewards()).damaged == 1
+
+
+def test_a_pause_is_heard_again_as_well(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal')
+    add_ticks(experience, 1, 5)
+    experience.add_break(tick(5).stamp)
+    add_ticks(experience, 101, 140)
+    experience.add_end(tick(104).stamp, 1.0)
+    for opened in (experience, open_experience(tmp_path / 'journal')):
+        _, returns = opened.take()
+        assert [(found.length, found.is_whole) for found in returns] == [(4, False), (3, True)]
 
 
 def test_when_ticks_are_counted_anew_the_rewards_of_before_are_forgotten(tmp_path: Path):

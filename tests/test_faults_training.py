@@ -74,33 +74,33 @@ def test_runs_that_are_killed_again_and_again_end_like_one_that_was_not(
     tmp_path: Path, whole_run: Path
 ):
     """Each kill comes at a random call of a function, in Python or in C, from the first one on."""
-    moments = iter(np.random.default_rng(0).integers(1, 60_000, KILLS).tolist())
-    runs = 0
-    while (calls := next(moments, None)) is not None:
+    generator = np.random.default_rng(0)
+    runs = kills = 0
+    while kills < KILLS:
         folder = tmp_path / str(runs)
         begin = make_command(folder, steps=450, evaluate_every=1_000, checkpoint_every=10)
         steps = [0]
-        while calls is not None:
+        while kills < KILLS:
             command = resume(folder) if has_checkpoint(folder) else begin
+            calls = int(generator.integers(1, 60_000))
             child = FORKS.Process(target=train_and_die, args=(command, calls))
             child.start()
             child.join()
             if child.exitcode == 0:
                 break
             assert child.exitcode == -signal.SIGKILL
+            kills += 1
             if has_checkpoint(folder):  # else it was only about to begin
                 arrays, facts, problem = read_checkpoint(folder)
                 assert problem is None
                 assert len(arrays['replay.reward']) == min(facts.counters.step, 400)
                 steps.append(facts.counters.step)
-            calls = next(moments, None)
         else:
             run(resume(folder) if has_checkpoint(folder) else begin)
         assert steps == sorted(steps)
         assert differences(whole_run, folder) == []
         assert leftovers(folder) == []
         runs += 1
-    assert runs >= 1
 
 
 @pytest.mark.fault('D11', 'resumed', '')

@@ -1,12 +1,14 @@
 """`--preset` as it is typed: where the options of --sac begin, also when a run is resumed."""
 
 import dataclasses
+import io
 from pathlib import Path
 
 import pytest
 from tiny_runs import PENDULUM, SMALL, make_command, run
 
 from sac_ros.errors import UserError
+from sim_training import cli
 from sim_training.checkpoint import read_checkpoint
 from sim_training.cli_options import help_text, read_options
 from sim_training.presets import PRESETS, find_preset
@@ -55,6 +57,9 @@ def test_options_that_a_preset_has_switched_on_can_be_switched_off():
 def test_help_shows_the_values_of_the_preset():
     assert 'default: 0.005' in help_text(TrainCommand, 'sac-ros train', ['--preset', 'tqc'])
     assert 'default: 0.005' not in help_text(TrainCommand, 'sac-ros train')
+    output = io.StringIO()
+    assert cli.run(['train', PENDULUM, '--preset', 'tqc', '--help'], output) == 0
+    assert 'default: 0.005' in output.getvalue()
 
 
 def test_an_unknown_preset_is_refused_before_anything_else():

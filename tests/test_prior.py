@@ -1,6 +1,7 @@
 """Learning from the replay of another run as well: its share of each batch, what is refused."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import gymnasium
@@ -36,9 +37,7 @@ def test_prior_data_are_all_that_the_other_run_remembers(tmp_path: Path, finishe
     assert (prior.gamma, prior.n_step, prior.stride) == (0.98, 1, 1)
 
 
-@pytest.mark.parametrize(
-    ('fraction', 'share'), [(0.0, 0), (0.25, 2), (0.5, 4), (0.4, 3), (1.0, 8)]
-)
+@pytest.mark.parametrize(('fraction', 'share'), [(0.25, 2), (0.5, 4), (0.4, 3), (1.0, 8)])
 def test_each_batch_has_its_share_of_prior_data(
     tmp_path: Path, finished_run: Path, fraction: float, share: int
 ):
@@ -76,6 +75,32 @@ def test_a_share_of_prior_data_that_are_not_given_is_refused():
     )
 
 
+def test_prior_data_without_a_share_are_refused(tmp_path: Path):
+    with pytest.raises(UserError) as refusal:
+        TrainCommand(PENDULUM, prior=tmp_path)
+    assert str(refusal.value) == (
+        f'--prior {tmp_path} would not be learned from, for sac.prior_fraction is 0: give '
+        '--sac.prior-fraction 0.5, or --preset robot'
+    )
+
+
+def test_prior_data_that_have_changed_since_are_told_when_the_run_goes_on(
+    tmp_path: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    other = shutil.copytree(finished_run, tmp_path / 'other')
+    monkeypatch.chdir(tmp_path)
+    run(make_command(tmp_path / 'run', steps=120, prior=Path('other'), sac=QUARTER))
+    monkeypatch.chdir('/')
+    assert run(resume(tmp_path / 'run', steps=130))['step'] == 130
+    assert 'bit for bit' not in capsys.readouterr().err
+    run(resume(other, steps=310))
+    capsys.readouterr()
+    assert run(resume(tmp_path / 'run', steps=140))['step'] == 140
+    told = f'--prior {other} has other steps than when the run began: it goes on, but not bit'
+    assert told in ' '.join(capsys.readouterr().err.split())
+
+
 def test_prior_data_of_another_env_are_refused(tmp_path: Path, finished_run: Path):
     env = gymnasium.make('MountainCarContinuous-v0')
     command = TrainCommand(
@@ -85,6 +110,19 @@ def test_prior_data_of_another_env_are_refused(tmp_path: Path, finished_run: Pat
         new_run(command, env)
     assert str(refusal.value) == (
         f'--prior {finished_run / CURRENT}: observation_size is 3; the env has 2'
+    )
+
+
+def test_prior_data_of_another_env_of_the_same_sizes_are_refused(
+    tmp_path: Path, finished_run: Path
+):
+    name = 'cluster_envs:Raising-v0'  # a pendulum as well
+    command = TrainCommand(name, steps=100, out=tmp_path, prior=finished_run, sac=QUARTER)
+    with pytest.raises(UserError) as refusal:
+        new_run(command, gymnasium.make(name))
+    assert str(refusal.value) == (
+        f"--prior {finished_run / CURRENT} was played on 'Pendulum-v1', whose contract is not "
+        "that of 'Raising-v0': they differ in name"
     )
 
 

@@ -47,7 +47,8 @@ LATEST = SACConfig(
         ('train', TrainCommand(PENDULUM, preset='tqc', sac=find_preset('tqc'))),
         # Options of a preset that are back at the default of SACConfig
         ('train', TrainCommand(PENDULUM, preset='flash', sac=SACConfig(gamma=0.9))),
-        ('train', TrainCommand(PENDULUM, preset='tqc', sac=LATEST, prior=Path('a run'))),
+        ('train', TrainCommand(PENDULUM, sac=SACConfig(prior_fraction=0.5), prior=Path('a run'))),
+        ('train', TrainCommand(PENDULUM, preset='tqc', sac=LATEST)),
         ('sweep', SweepCommand(PENDULUM, sac=LATEST)),
         ('sweep', SweepCommand(PENDULUM)),
         (
