@@ -42,6 +42,9 @@ class BenchCommand:
     threads: int = 1
     """With train: processor threads of each side."""
 
+    device: Literal['cpu', 'cuda'] = 'cpu'
+    """With train: what computes the updates of each side."""
+
     kills: int = 0
     """Instead, kill the robot's process so many times: how soon is the stop command there?"""
 
@@ -75,7 +78,7 @@ def main(command: BenchCommand) -> dict[str, object]:
     if command.out is not None:
         check_writable(command.out)
     if command.what == 'train':
-        figures = measure_train(command.rounds, command.seconds, command.threads)
+        figures = measure_train(command.rounds, command.seconds, command.threads, command.device)
         return {'measurement': 'train', **figures}
     if command.what == 'env':
         return {'measurement': 'env', **measure_env(command.rounds, command.seconds)}
@@ -141,7 +144,7 @@ def _check_together(command: BenchCommand) -> None:
     if command.what != 'control':
         _check_unused(command, ('rates', 'kills', 'soak'), command.what)
     if command.what != 'train':
-        _check_unused(command, ('threads',), command.what)
+        _check_unused(command, ('threads', 'device'), command.what)
     if command.kills or command.soak:
         other = '--kills' if command.kills else '--soak'
         _check_unused(command, ('rates', 'seconds', 'rounds'), other)

@@ -19,7 +19,7 @@ from sac_ros.errors import UserError
 SIDES = {
     'matmuls': 'the matrix products of one update and nothing else: the floor',
     'sac_ros': 'ours, compiled',
-    'sac_ros eager': 'ours with --no-compile',
+    'sac_ros eager': 'ours with --compile False',
     'stable_baselines3': 'SAC of Stable-Baselines3',
     'sbx': 'SAC of SBX, by JAX',
 }
@@ -28,13 +28,21 @@ PEERS = ('stable_baselines3', 'sbx')
 LONGEST_START = 600.0  # [s] that a side may take to begin: compilers
 
 
-def measure_train(rounds: int, seconds: float, threads: int) -> dict[str, object]:
-    """Return updates per second of every side that is installed, and ratios to ours."""
+def measure_train(
+    rounds: int, seconds: float, threads: int, device: str = 'cpu'
+) -> dict[str, object]:
+    """Return updates per second of every side that is installed, and ratios to ours.
+
+    Raises UserError.
+    """
+    from sim_training.compiler import check_device  # torch takes seconds to import
+
+    check_device(device)
     sides = [side for side in SIDES if side not in PEERS or importlib.util.find_spec(side)]
     rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds):
         for side in sides:
-            rates[side].append(_measure(side, seconds, threads))
+            rates[side].append(_measure(side, seconds, threads, device))
             print(
                 f'bench: round {number + 1} of {rounds}, {side}: {rates[side][-1]:.1f} updates/s',
                 file=sys.stderr,
@@ -45,6 +53,7 @@ def measure_train(rounds: int, seconds: float, threads: int) -> dict[str, object
         'load_before': os.getloadavg()[0],
         'python': platform.python_version(),
         'threads': threads,
+        'device': device,
         'rounds': rounds,
         'seconds': seconds,
         'sides': {
@@ -62,8 +71,9 @@ def describe_train(result: dict[str, object]) -> str:
     sides = result['sides']
     assert isinstance(sides, dict)
     lines = [
-        f'updates per second, {result["threads"]} thread(s); medians of {result["rounds"]} rounds '
-        f'of {result["seconds"]:g} s each, ratios with the smallest and largest of a round'
+        f'updates per second, {result["threads"]} thread(s), {result["device"]}; medians of '
+        f'{result["rounds"]} rounds of {result["seconds"]:g} s each, ratios with the smallest and '
+        'largest of a round'
     ]
     for side, figures in sides.items():
         ratio = figures['ours_over_it']
@@ -74,17 +84,21 @@ def describe_train(result: dict[str, object]) -> str:
     return '\n'.join(lines)
 
 
-def _measure(side: str, seconds: float, threads: int) -> float:
+def _measure(side: str, seconds: float, threads: int, device: str) -> float:
     """Return the updates per second of one side in a new process.  Raises UserError."""
     command = [sys.executable, '-m', 'sim_training.bench_train_side']
-    done = subprocess.run(
-        [*command, side, str(seconds), str(threads)],
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_START + 2 * seconds,
-        env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
-        check=False,
-    )
+    limit = LONGEST_START + 2 * seconds
+    try:
+        done = subprocess.run(
+            [*command, side, str(seconds), str(threads), device],
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f'{side} has not ended within {limit:.0f} s') from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ['nothing'])[-1]
         raise UserError(f'{side} ended with status {done.returncode}; it last said: {last}')

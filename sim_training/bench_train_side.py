@@ -1,4 +1,4 @@
-"""One side of `sac-ros bench train`; its arguments: side, seconds, threads.
+"""One side of `sac-ros bench train`; its arguments: side, seconds, threads, device.
 
 Prints its updates per second as JSON in the last line.
 """
@@ -23,20 +23,27 @@ Updates = Callable[[], object]  # does AT_ONCE updates
 
 def main() -> None:
     """Measure the side that the command line names."""
-    side, seconds, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    side, seconds, threads, device = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(threads)
-    print(json.dumps(rate(MAKERS[side](), seconds)))
+    print(json.dumps(rate(MAKERS[side](device), seconds)))
 
 
 def rate(updates: Updates, seconds: float) -> float:
     """Return how many updates a second are done, the first ones left out."""
     for _ in range(3):
         updates()
-    count, begin = 0, time.perf_counter()
-    while (passed := time.perf_counter() - begin) < seconds:
+    count, begin = 0, _time()
+    while (passed := _time() - begin) < seconds:
         updates()
         count += AT_ONCE
     return count / passed
+
+
+def _time() -> float:
+    """Return the time [s] when a GPU, if one is in use, has done what it was given."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 class Nowhere(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -57,13 +64,13 @@ class Nowhere(gymnasium.Env[np.ndarray, np.ndarray]):
         return self.observation_space.sample(), float(action[0]), False, False, {}
 
 
-def make_ours(is_compiled: bool) -> Updates:
+def make_ours(is_compiled: bool, device: str = 'cpu') -> Updates:
     """Return updates of our SAC, each with a batch from the replay, as in training."""
     from sim_training.replay_buffer import ReplayBuffer
     from sim_training.sac import SAC
     from sim_training.sac_config import SACConfig
 
-    agent = SAC(SACConfig(), OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), seed=0)
+    agent = SAC(SACConfig(), OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), 0, device)
     if is_compiled:
         agent.compile()
     replay = ReplayBuffer(STORED, OBSERVATIONS, ACTIONS, gamma=0.99)
@@ -79,17 +86,20 @@ def make_ours(is_compiled: bool) -> Updates:
     return updates
 
 
-def make_stable_baselines3() -> Updates:
+def make_stable_baselines3(device: str) -> Updates:
     """Return updates of Stable-Baselines3."""
     from stable_baselines3 import SAC
 
-    model = SAC('MlpPolicy', Nowhere(), learning_starts=STORED, buffer_size=STORED, device='cpu')
+    model = SAC('MlpPolicy', Nowhere(), learning_starts=STORED, buffer_size=STORED, device=device)
     model.learn(STORED)
     return lambda: model.train(gradient_steps=AT_ONCE, batch_size=BATCH)
 
 
-def make_sbx() -> Updates:
-    """Return updates of SBX, one for each call as in training with one update a step."""
+def make_sbx(_device: str) -> Updates:
+    """Return updates of SBX, one for each call as in training with one update a step.
+
+    JAX computes on the GPU wherever it was installed for one.
+    """
     from sbx import SAC
 
     model = SAC('MlpPolicy', Nowhere(), learning_starts=STORED, buffer_size=STORED)
@@ -102,10 +112,11 @@ def make_sbx() -> Updates:
     return updates
 
 
-def make_matmuls() -> Updates:
+def make_matmuls(device: str) -> Updates:
     """Return the matrix products of an update, into memory that is there already."""
     actor = [OBSERVATIONS, HIDDEN, HIDDEN, 2 * ACTIONS]
     critic = [OBSERVATIONS + ACTIONS, HIDDEN, HIDDEN, 1]
+    torch.set_default_device(device)
     products = [
         *_forward(actor, 1), *_forward(critic, 2),  # the target
         *_forward(critic, 2), *_weights(critic, 2), *_inputs(critic[1:], 2),  # the critics
@@ -139,10 +150,10 @@ def _product(networks: int, rows: int, inner: int, columns: int) -> Updates:
     return lambda: torch.bmm(left, right, out=out)
 
 
-MAKERS: dict[str, Callable[[], Updates]] = {
+MAKERS: dict[str, Callable[[str], Updates]] = {
     'matmuls': make_matmuls,
-    'sac_ros': lambda: make_ours(is_compiled=True),
-    'sac_ros eager': lambda: make_ours(is_compiled=False),
+    'sac_ros': lambda device: make_ours(True, device),
+    'sac_ros eager': lambda device: make_ours(False, device),
     'stable_baselines3': make_stable_baselines3,
     'sbx': make_sbx,
 }

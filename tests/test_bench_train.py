@@ -1,6 +1,7 @@
 """Updates per second: each side really computes, and the ratios are those of the rounds."""
 
 import pytest
+import torch
 
 from sac_ros.errors import UserError
 from sim_training import bench
@@ -47,12 +48,19 @@ def test_a_side_that_breaks_down_is_named_with_its_last_words(monkeypatch: pytes
         measure_train(1, 0.5, 1)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_without_a_gpu_a_measurement_on_one_is_refused():
+    with pytest.raises(UserError, match='device is cuda, and torch finds no GPU'):
+        bench.main(BenchCommand('train', device='cuda'))
+
+
 @pytest.mark.parametrize(
     ('options', 'text'),
     [
         ({'what': 'train', 'kills': 2}, '--kills does not go with train'),
         ({'what': 'env', 'threads': 2}, '--threads does not go with env'),
         ({'what': 'control', 'threads': 2}, '--threads does not go with control'),
+        ({'what': 'env', 'device': 'cuda'}, '--device does not go with env'),
         ({'what': 'train', 'threads': 0}, '--threads is 0; 1 to 1024 is needed'),
     ],
 )
