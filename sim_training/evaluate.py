@@ -18,6 +18,7 @@ from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
 
 EVALUATION_SEED = 1_000_000  # episodes are reset from here on; no training seed comes near
+FRAME_RATE = 25.0  # [Hz] of films, or what is nearest to it
 
 Env = SimEnv | GymnasiumEnv
 
@@ -125,12 +126,17 @@ def summary(episodes: list[Episode]) -> dict[str, object]:
     }
 
 
+def periods_per_frame(control_rate: float) -> int:
+    """Return every how many control periods a film has a frame."""
+    return max(1, round(control_rate / FRAME_RATE))
+
+
 def film(policy: OnnxPolicy, env: Env, path: Path, episodes: int, seed: int) -> None:
-    """Write an MP4 of some episodes, every second control period, in real time."""
+    """Write an MP4 of some episodes in real time."""
     frames: list[np.ndarray] = []
     for i in range(episodes):
         _run_episode(policy, env, seed + i, frames)
-    rate = env.contract.control_rate / 2.0
+    rate = env.contract.control_rate / periods_per_frame(env.contract.control_rate)
     with tempfile.TemporaryDirectory() as folder:
         film_path = Path(folder) / 'film.mp4'
         imageio.mimwrite(film_path, frames, format='mp4', fps=rate)  # type: ignore[arg-type]  # frames are arrays
@@ -169,8 +175,8 @@ def _run_episode(
         if not math.isfinite(reward):
             raise UserError(f'episode with seed {seed}: reward is {reward} in step {length + 1}')
         reward_sum += reward
+        if frames is not None and length % periods_per_frame(policy.spec.control_rate) == 0:
+            frames.append(np.asarray(env.render()))
         length += 1
         faults += step.fault is not None
-        if frames is not None and length % 2 == 0:
-            frames.append(np.asarray(env.render()))
     return Episode(seed, reward_sum, length, bool(info['is_success']), terminated, faults)

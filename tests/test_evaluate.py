@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sim_training.evaluate import (
     evaluate_policy,
     main,
     make_matching_env,
+    periods_per_frame,
     summary,
 )
 from sim_training.physics import Physics
@@ -71,11 +73,20 @@ def test_a_robot_that_differs_is_scored_and_named(balance_model):
 
 def test_film_shows_a_robot_that_moves(balance_model, tmp_path):
     video = tmp_path / 'film.mp4'
-    main(EvaluateCommand(model=balance_model, episodes=1, video=video, video_episodes=1))
+    result = main(EvaluateCommand(model=balance_model, episodes=1, video=video, video_episodes=1))
     frames = np.stack(imageio.mimread(video, memtest=False))
+    assert len(frames) == math.ceil(result['length_mean'] / 2)
+    assert imageio.get_reader(video).get_meta_data()['fps'] == 25.0  # of 50 Hz: in real time
     assert frames.shape[1:] == (240, 320, 3)
     assert frames.std() > 5.0  # not one colour
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # not a still
+
+
+@pytest.mark.parametrize(
+    ('control_rate', 'periods'), [(12.5, 1), (20.0, 1), (50.0, 2), (60.6, 2), (125.0, 5)]
+)
+def test_a_film_has_about_25_frames_a_second(control_rate: float, periods: int):
+    assert periods_per_frame(control_rate) == periods
 
 
 def test_any_gymnasium_id_is_scored_through_its_own_contract(tmp_path):
