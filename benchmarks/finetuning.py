@@ -7,6 +7,7 @@ What is finished is skipped, what was stopped goes on.  FINETUNING.md says how i
 """
 
 import csv
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from sim_training.finetune import main as finetune
 from sim_training.finetune_report import EPISODES, FinetuneReport
 from sim_training.physics import NOMINAL, Physics
 from sim_training.stop_signals import StopSignals
+from sim_training.tasks import training_steps
 from sim_training.train import train
 from sim_training.train_command import TrainCommand
 
@@ -36,6 +38,8 @@ KEPT = (
     'minutes',
     'periods',
     'missed',
+    'commands',
+    'violations',
     'latency_ms',
     'decisions',
     'physics',
@@ -132,13 +136,18 @@ def _run(options: RunOptions, robot: Robot, seed: int, facts: Path) -> None:
     result = _finetune(options, robot, seed, model, folder)
     with (folder / EPISODES).open(encoding='utf-8', newline='') as file:
         steps = sum(int(row['length']) for row in csv.DictReader(file))
-    scratch = _train(robot, seed, steps, folder.with_name(f'{folder.name}-scratch'))
+    beside = folder.with_name(f'{folder.name}-scratch')
+    scratch = _train(robot, seed, steps, beside)
+    longer = folder.with_name(f'{folder.name}-there')
+    _copy(beside, longer)
+    skilled = _train(robot, seed, max(steps, training_steps(robot.task)), longer)
     base, tuned = load_policy(model), load_policy(Path(str(result['model'])))
     outcome = Outcome(
         nominal=_score(base, robot.task, NOMINAL),
         base=_score(base, robot.task, robot.physics),
         tuned=_score(tuned, robot.task, robot.physics),
         scratch=_score(scratch, robot.task, robot.physics),
+        skilled=_score(skilled, robot.task, robot.physics),
         **{name: result[name] for name in KEPT},
     )
     write_atomic(facts, OUTCOME.dump_json(outcome, indent=2) + b'\n')
@@ -179,6 +188,14 @@ def _train(robot: Robot, seed: int, steps: int, folder: Path) -> OnnxPolicy:
             raise SystemExit(128 + signals.received)
     actor, _ = read_actor(folder / CURRENT)
     return build_policy(actor, env.contract, {'env': robot.task}, str(folder))[0]
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a run, unless it was copied before."""
+    if not to.exists():
+        begun = to.with_name(f'.{to.name}')
+        shutil.copytree(folder, begun, dirs_exist_ok=True)
+        begun.rename(to)
 
 
 def _score(policy: OnnxPolicy, task: str, physics: Physics) -> float:

@@ -19,14 +19,15 @@ BEGIN = '<!-- written by: python benchmarks/finetuning.py report -->'
 END = '<!-- end of what is written -->'
 HEAD = (
     '| robot | seed | minutes | as trained | before | after | drop recovered | from scratch '
-    '| missed periods | p99 |\n|---|---|---|---|---|---|---|---|---|---|'
+    '| trained there | missed periods | wrong commands | p99 |\n'
+    '|---|---|---|---|---|---|---|---|---|---|---|---|'
 )
 SMOOTHED = 5  # episodes in one point of a picture
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a seed came to; the first four are mean returns, as FINETUNING.md names them."""
+    """What a seed came to; mean returns and other figures, as FINETUNING.md names them."""
 
     nominal: float
     base: float
@@ -38,6 +39,9 @@ class Outcome:
     latency_ms: dict[str, float]  # p50, p99
     decisions: dict[str, int]
     physics: dict[str, object]
+    commands: int | None = None  # heard by another process
+    violations: int | None = None  # of these
+    skilled: float | None = None  # return of what was trained there as long as the model was
 
     @property
     def recovered(self) -> float:
@@ -66,7 +70,7 @@ def write_report(results: Path, page: Path, robots: Sequence[str]) -> None:
 
 def _rows(robot: str, found: Mapping[int, Outcome]) -> Iterator[str]:
     if not found:
-        yield f'| {robot} | not run yet | | | | | | | | |'
+        yield f'| {robot} | not run yet | | | | | | | | | | |'
     for seed, outcome in found.items():
         cells = (
             robot,
@@ -75,7 +79,9 @@ def _rows(robot: str, found: Mapping[int, Outcome]) -> Iterator[str]:
             *(f'{value:.1f}' for value in (outcome.nominal, outcome.base, outcome.tuned)),
             f'{100 * outcome.recovered:.0f} %',
             f'{outcome.scratch:.1f}',
+            '' if outcome.skilled is None else f'{outcome.skilled:.1f}',
             f'{outcome.missed} of {outcome.periods}',
+            '' if outcome.commands is None else f'{outcome.violations} of {outcome.commands}',
             f'{outcome.latency_ms["p99"]:.2f} ms',
         )
         yield f'| {" | ".join(map(str, cells))} |'

@@ -66,6 +66,11 @@ def find_accepted(folder: Path, base_sha256: str) -> tuple[bytes, Acceptance] | 
     return found
 
 
+def has_accepted(folder: Path) -> bool:
+    """Tell whether an accepted model is in a folder, usable or not."""
+    return os.path.lexists(folder / MODEL)
+
+
 def forget_accepted(folder: Path) -> None:
     """Remove the accepted model from a folder, if there is one.  Raises UserError."""
     for name in (MODEL, RECORDS):
@@ -74,7 +79,7 @@ def forget_accepted(folder: Path) -> None:
 
 def _find(folder: Path) -> tuple[bytes, Acceptance] | None:
     path = folder / MODEL
-    if not os.path.lexists(path):
+    if not has_accepted(folder):
         return None
     data = read_model(path)
     sha256 = hashlib.sha256(data).hexdigest()

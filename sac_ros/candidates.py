@@ -5,7 +5,6 @@ The control loop is only told to swap, between two ticks; it never waits for any
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
-from sac_ros.accepted_model import forget_accepted
+from sac_ros.accepted_model import forget_accepted, has_accepted
 from sac_ros.candidate_gate import CandidateGate, Checked, Offer, Terms
+from sac_ros.condemned import Condemned
 from sac_ros.control_loop import ControlLoop
 from sac_ros.control_step import Mode
 from sac_ros.decisions import Decisions
@@ -31,7 +31,6 @@ from sac_ros.succession import Succession
 from sac_ros.trial import LEAST_RETURNS
 
 LOOK_PERIOD = 0.1  # [s] between two looks at what waits or has been checked
-REMEMBERED = 1000  # candidates that have failed, and are not tried again
 
 
 class Candidates:
@@ -54,7 +53,7 @@ class Candidates:
         self._gate = CandidateGate()
         self._offer: Offer | None = None  # the newest, while it waits
         self._waits_for: set[str] = set()  # what has been told of it
-        self._condemned: deque[str] = deque(maxlen=REMEMBERED)  # sha256
+        self._condemned = Condemned(self._folder)
         node.create_subscription(UInt8MultiArray, '~/candidate', self._take_offer, LATCHED)
         node.create_subscription(String, '~/episode_return', self._take_return, RECORD)
         node.create_service(Trigger, '~/base_model', self._answer_base_model)
@@ -65,8 +64,14 @@ class Candidates:
         self.succession = Succession(
             loop, self._folder, self._decisions, self._condemned, self._tell_policy
         )
-        if self._find_unwanted() is None:
+        if self._condemned.problem:
+            loop.warn(Fault('W_DISK', self._condemned.problem))
+        unwanted = self._find_unwanted()
+        if unwanted is None:
             self.succession.restore(str(self._node.get_parameter('expected_sha256').value))
+        elif self._folder is not None and has_accepted(self._folder):
+            text = f'the base model acts, not the one in {self._folder}: {unwanted.text}'
+            loop.warn(Fault('W_ACCEPTED_IGNORED', text))
 
     def change_base(self, policy: OnnxPolicy) -> None:
         """Let another base model act."""
@@ -148,7 +153,7 @@ class Candidates:
         offer, result = checked.offer, checked.result
         if isinstance(result, Fault):
             if result.code != 'E_INTERNAL':  # no model was to blame
-                self._condemned.append(offer.sha256)
+                self._condemn(offer)
             self._refuse(offer, result)
         elif refusal := self._find_refusal(loop, succession.ladder, offer):
             self._refuse(offer, refusal)
@@ -177,6 +182,12 @@ class Candidates:
             text = 'learning_folder is empty: an accepted model could not be kept'
             return Fault('E_CAND_UNWANTED', text)
         return None
+
+    def _condemn(self, offer: Offer) -> None:
+        try:
+            self._condemned.add(offer.sha256)
+        except UserError as error:
+            self._warn(Fault('W_DISK', str(error)))
 
     def _refuse(self, offer: Offer, fault: Fault) -> None:
         self._decisions.tell('refused', offer.sha256, fault.code, fault.text)

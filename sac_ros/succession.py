@@ -3,13 +3,14 @@
 The control loop swaps models between two ticks; what takes time, files above all, comes after.
 """
 
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sac_ros.accepted_model import Acceptance, find_accepted, forget_accepted, keep_accepted
+from sac_ros.condemned import Condemned
 from sac_ros.control_step import Mode
 from sac_ros.decision_log import time_now
 from sac_ros.episode_return import read_episode_return
@@ -40,13 +41,13 @@ class Succession:
         loop: 'ControlLoop',
         folder: Path | None,
         decisions: 'Decisions',
-        condemned: MutableSequence[str],
+        condemned: Condemned,
         tell_policy: Callable[[OnnxPolicy], None],
     ) -> None:
         """Begin with the model of `loop` as the base; what is accepted is kept in `folder`.
 
-        The sha256 of models that have failed are added to `condemned`; `tell_policy` announces
-        the model that acts from now on.
+        What fails is added to `condemned`; `tell_policy` announces the model that acts from now
+        on.
         """
         self.ladder = Ladder(Rung(loop.policy))
         self.ladder.base.numbers.append(loop.controller.model)
@@ -55,7 +56,8 @@ class Succession:
         self._decisions = decisions
         self._condemned = condemned
         self._tell_policy = tell_policy
-        self._judged_at = 0  # [ticks]: the begin of the trial, or its newest return
+        self._unjudged = 0  # [ticks] that the model on trial has acted since its newest return
+        self._looked_at = 0  # [ticks]
 
     def restore(self, expected_sha256: str) -> None:
         """Let the model act that was accepted earlier in place of this base, if there is one."""
@@ -82,26 +84,32 @@ class Succession:
 
     def change_base(self, policy: OnnxPolicy) -> None:
         """Let another base model act; what was learnt for the one before is forgotten."""
-        was_learning = self.ladder.accepted is not None
+        on_trial, accepted = self.ladder.on_trial, self.ladder.accepted
         self.ladder = Ladder(Rung(policy))
         self._act()
-        if was_learning:
+        if accepted is not None:
             self._forget()
+        self._tell_dropped(on_trial, 'another base model was asked for')
         self._decisions.tell('base model', policy.sha256, text='another model was asked for')
 
     def back_to_base(self) -> None:
         """Let the base model act at once, and none of the others again."""
-        for rung in (self.ladder.on_trial, self.ladder.accepted):
+        dropped = [self.ladder.on_trial, self.ladder.accepted]
+        for rung in dropped:
             if rung is not None:
-                self._condemned.append(rung.policy.sha256)
                 self.ladder.drop(rung)
         self._act()
+        for rung in dropped:
+            if rung is not None:
+                self._condemn(rung.policy.sha256)
+            self._tell_dropped(rung, 'the base model was asked for')
 
     def begin_trial(self, policy: OnnxPolicy, data: bytes) -> None:
         """Let a candidate act that has passed the gate."""
         before = self.ladder.acting
+        self._condemn(policy.sha256)  # until it is accepted: see condemned.py
         self.ladder.try_out(policy, data)
-        self._judged_at = self._loop.statistics.ticks
+        self._unjudged, self._looked_at = 0, self._loop.statistics.ticks
         self._loop.fault_log.stops.clear()
         self._act()
         self._decisions.tell(
@@ -119,19 +127,27 @@ class Succession:
         rung = self.ladder.on_trial
         if rung is None:
             return
-        fault = unwanted
-        ticks = self._loop.statistics.ticks - self._judged_at
-        if fault is None:
-            fault = self._find_brought_about()
-            if fault is not None:
-                self._condemned.append(rung.policy.sha256)
+        self._count_unjudged()
         patience = UNJUDGED * self._loop.controller.spec.control_rate
-        if fault is None and ticks > max(patience, UNJUDGED_EPISODES * self.ladder.longest):
-            text = f'no return for {ticks} ticks; the longest episode has {self.ladder.longest}'
-            fault = Fault('W_LEARNER_LOST', text)
+        if unwanted is not None:
+            self._roll_back(rung, unwanted, is_to_blame=False)
+        elif fault := self._find_brought_about():
+            self._roll_back(rung, fault, is_to_blame=True)
+        elif self._unjudged > max(patience, UNJUDGED_EPISODES * self.ladder.longest):
+            fault = Fault(
+                'W_LEARNER_LOST',
+                f'no return in {self._unjudged} ticks in which it acted; the longest episode '
+                f'has {self.ladder.longest}',
+            )
             self._loop.warn(fault)
-        if fault is not None:
-            self._roll_back(rung, fault)
+            self._roll_back(rung, fault, is_to_blame=False)
+
+    def _count_unjudged(self) -> None:
+        """Count the ticks since the last look, if the policy acts and nobody has taken over."""
+        ticks, step = self._loop.statistics.ticks, self._loop.last_step
+        if step is not None and step.mode is Mode.ACTIVE and not step.is_takeover:
+            self._unjudged += ticks - self._looked_at
+        self._looked_at = ticks
 
     def _find_brought_about(self) -> Fault | None:
         if self._loop.controller.mode is Mode.FAULT:
@@ -142,14 +158,13 @@ class Succession:
     def take_return(self, text: str) -> None:
         """Judge the model that has acted in an episode.  Raises UserError on nonsense."""
         verdict = self.ladder.add(read_episode_return(text))
-        self._judged_at = self._loop.statistics.ticks
+        self._unjudged = 0
         if verdict is None:
             return
         if verdict.is_good:
             self._accept(verdict.rung, verdict.text)
         else:
-            self._condemned.append(verdict.rung.policy.sha256)
-            self._roll_back(verdict.rung, Fault('E_CAND_WORSE', verdict.text))
+            self._roll_back(verdict.rung, Fault('E_CAND_WORSE', verdict.text), is_to_blame=True)
 
     def _accept(self, rung: Rung, text: str) -> None:
         before = rung.watch.before if rung.watch else ()
@@ -165,21 +180,37 @@ class Succession:
         try:
             if self._folder is not None:
                 keep_accepted(self._folder, rung.data, acceptance)
+            self._condemned.remove(rung.policy.sha256)
         except UserError as error:
             self._loop.warn(Fault('W_DISK', str(error)))
         self._decisions.tell('accepted', rung.policy.sha256, '', text, rung.returns, before)
 
-    def _roll_back(self, rung: Rung, fault: Fault) -> None:
+    def _roll_back(self, rung: Rung, fault: Fault, *, is_to_blame: bool) -> None:
         """Let the model act again that is below `rung`."""
         before = rung.watch.before if rung.watch else ()
-        was_accepted = rung is self.ladder.accepted
+        on_trial, was_accepted = self.ladder.on_trial, rung is self.ladder.accepted
         self.ladder.drop(rung)
         self._act()
         if was_accepted:
             self._forget()
+        self._condemn(rung.policy.sha256, is_to_blame=is_to_blame)
+        if rung is not on_trial:
+            self._tell_dropped(on_trial, 'the accepted model that it was tried above has fallen')
         self._decisions.tell(
             'rolled back', rung.policy.sha256, fault.code, fault.text, rung.returns, before
         )
+
+    def _tell_dropped(self, rung: Rung | None, why: str) -> None:
+        """Tell of a model that has gone without a fault of its own."""
+        if rung is not None:
+            self._decisions.tell('rolled back', rung.policy.sha256, text=why, returns=rung.returns)
+
+    def _condemn(self, sha256: str, *, is_to_blame: bool = True) -> None:
+        """Never try a model again, or cross it out where it was not to blame."""
+        try:
+            (self._condemned.add if is_to_blame else self._condemned.remove)(sha256)
+        except UserError as error:
+            self._loop.warn(Fault('W_DISK', str(error)))
 
     def _forget(self) -> None:
         try:

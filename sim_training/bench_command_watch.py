@@ -1,8 +1,7 @@
 """CommandWatch: does each command of a stream come in time, and is it one that may be sent?"""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sac_ros.spec import TaskSpec
 
@@ -26,11 +25,12 @@ class CommandWatch:
         self.longest = 0.0  # [periods] between two commands
         self.violations = 0  # commands that are not finite, out of bounds or changed too fast
 
-    def add(self, now: float, command: Sequence[float]) -> None:
+    def add(self, now: float, command: ArrayLike) -> None:
         """Take a command that came at `now` [s]."""
         self.end(now)
         values = np.asarray(command, dtype=np.float64)
-        self.violations += not self._is_allowed(values)
+        periods = max(1, round((now - self._last_at) / self._period))  # one may have been lost
+        self.violations += not self._is_allowed(values, periods)
         self.commands += 1
         self._last, self._last_at = values, now
 
@@ -43,7 +43,7 @@ class CommandWatch:
         if interval > LATE:
             self.missed += max(round(interval) - 1, 1)
 
-    def _is_allowed(self, values: np.ndarray) -> bool:
+    def _is_allowed(self, values: np.ndarray, periods: int) -> bool:
         if values.shape != self._lower.shape:
             return False
         if not ((values >= self._lower) & (values <= self._upper)).all():  # false for NaN too
@@ -51,4 +51,6 @@ class CommandWatch:
         if self._last is None or self._last.shape != values.shape:
             return True
         change = np.abs(values - self._last)
-        return not (change > self._max_step).any()  # after NaN, anything allowed is a recovery
+        return not (
+            change > periods * self._max_step
+        ).any()  # after NaN, anything allowed is a recovery

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 
 from sac_ros.errors import UserError
-from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy
-from sim_training.array_file import read_arrays, to_bytes
+from sim_training.array_file import read_arrays, write_arrays
 from sim_training.export import build_policy
 from sim_training.hindsight import GOALS, Hindsight
 from sim_training.model_actor import actor_from_model
@@ -138,7 +137,7 @@ class FineTuner:
     def save(self) -> None:
         """Write the checkpoint.  Raises UserError."""
         facts = json.dumps({**self._identity(), 'generator': self._generator.bit_generator.state})
-        write_atomic(self.folder / CHECKPOINT, to_bytes(sac_arrays(self.agent), facts))
+        write_arrays(self.folder / CHECKPOINT, sac_arrays(self.agent), facts)
 
     def _resume(self) -> None:
         """Take up the checkpoint."""

@@ -113,7 +113,7 @@ def main(command: FinetuneCommand) -> dict[str, object]:
             _as_run(command, len(report.episodes)),
             task,
             policy.sha256,
-            policy.spec.dt,
+            policy.spec,
             _learner_parameters(command, task, folder),
             _policy_parameters(command, folder),
             longest + START_TIMEOUT,
@@ -138,6 +138,8 @@ def main(command: FinetuneCommand) -> dict[str, object]:
         'decisions': {name: decisions.count(name) for name in sorted(set(decisions))},
         'periods': sum(each.length for each in report.episodes),
         'missed': sum(each.missed for each in report.episodes),
+        'commands': sum(each.commands for each in report.episodes),
+        'violations': sum(each.violations for each in report.episodes),
         'latency_ms': _latency(report.episodes),
         **_score(command, task, folder, policy),
         'folder': str(folder),
@@ -157,7 +159,8 @@ def describe(result: dict[str, object]) -> str:
         'robot': f'{result["minutes"]:.1f} min, {result["episodes"]} episodes; physics: '
         f'{Physics(**physics)}',
         'decisions': counts or 'none',
-        'control': f'{result["missed"]} of {result["periods"]} periods without a new command; '
+        'control': f'{result["missed"]} of {result["periods"]} periods without a new command, '
+        f'{result["violations"]} of {result["commands"]} commands out of bounds or too fast; '
         f'from state to command {times or "unknown"}',
         'before': _scores(result['base']),
         'after': _scores(result['tuned']),

@@ -1,27 +1,38 @@
 """FinetuneListener: hears episodes, decisions and the learner's numbers, in a ROS context."""
 
 import json
+import time
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import String
 
-from sac_ros.messages import DIAGNOSTICS, LATCHED, RESULTS
+from sac_ros.command_messages import CommandMessage, command_from_message, command_type
+from sac_ros.messages import DIAGNOSTICS, LATCHED, RECORD, RESULTS, MessageError
+from sac_ros.spec import TaskSpec
+from sim_training.bench_command_watch import CommandWatch
 from sim_training.listener_node import EpisodeListener
+
+NO_COMMAND = np.empty(0)  # what nobody may send
 
 
 class FinetuneListener(EpisodeListener):
     """Listens while the `with` block runs."""
 
-    def __init__(self, namespace: str, domain_id: int) -> None:
-        """Listen to the nodes of a namespace in a ROS domain."""
+    def __init__(self, namespace: str, domain_id: int, spec: TaskSpec) -> None:
+        """Listen to the nodes of a namespace in a ROS domain, which run `spec`."""
         super().__init__(f'{namespace}/sim_node/episode', domain_id)
         self.acting = ''  # sha256 of the model that acts
         self.learning: dict[str, str] = {}  # what the learner has told last
+        self.watch = CommandWatch(spec)  # what the robot is sent
+        self._spec = spec
         self._decisions: list[dict[str, str]] = []
         self._learner = f'{namespace}/learner_node: learning'
         policy, node = f'{namespace}/policy_node', self._node
         node.create_subscription(String, f'{policy}/policy_info', self._take_policy, LATCHED)
         node.create_subscription(String, f'{policy}/decisions', self._take_decision, RESULTS)
+        command = f'{namespace}/{spec.topics["command"].name}'
+        node.create_subscription(command_type(spec), command, self._take_command, RECORD)
         node.create_subscription(
             DiagnosticArray, '/diagnostics', self._take_diagnostics, DIAGNOSTICS
         )
@@ -39,6 +50,13 @@ class FinetuneListener(EpisodeListener):
 
     def _take_decision(self, message: String) -> None:
         self._decisions.append(json.loads(message.data))
+
+    def _take_command(self, message: CommandMessage) -> None:
+        try:
+            command = command_from_message(self._spec, message)
+        except MessageError:
+            command = NO_COMMAND
+        self.watch.add(time.monotonic(), command)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -21,7 +21,7 @@ from sac_ros.spec import first_problem
 EPISODES, DECISIONS, PICTURE = 'returns.csv', 'decisions.csv', 'returns.png'
 # Who acted -> its colour; and what was decided, where a line says so.
 ACTING = {'base': 'tab:gray', 'on trial': 'tab:orange', 'accepted': 'tab:green'}
-MARKED = {'accepted': 'tab:green', 'rolled back': 'tab:red'}
+MARKED = {'accepted': 'tab:green', 'rolled back': 'tab:red', 'refused': 'tab:purple'}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Episode:
     missed: int  # periods in which no new command came
     latency_p50: float  # [ms] from a state's leaving to its command's arrival
     latency_p99: float  # [ms]
+    commands: int = 0  # that another process has heard
+    violations: int = 0  # of them were not finite, out of bounds or changed too fast
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,15 @@ class FinetuneReport:
         """Record an episode."""
         self.episodes.append(episode)
         _append(self._folder / EPISODES, episode)
-        self.add_numbers({'episode/return': episode.reward_sum, 'episode/length': episode.length})
+        numbers = {'episode/return': episode.reward_sum, 'episode/length': episode.length}
+        self.add_numbers({**numbers, f'return/{episode.acting}': episode.reward_sum})
 
     def add_decision(self, decision: Decision) -> None:
         """Record a decision."""
         self.decisions.append(decision)
         _append(self._folder / DECISIONS, decision)
+        text = f'{decision.model[:12]} {decision.decision}: {decision.text}'
+        self._tensorboard.add_text('decisions', text, round(60.0 * self.minutes))
 
     def add_numbers(self, numbers: Mapping[str, float]) -> None:
         """Show numbers in TensorBoard, over the robot's time [s]."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sac_ros.errors import UserError
+from sac_ros.spec import TaskSpec
 from sim_training.child_process import ChildProcess
 from sim_training.episode_record import EpisodeResult
 from sim_training.finetune_listener import FinetuneListener
@@ -27,6 +28,7 @@ PREPARATION = 600.0  # [s] for the learner to simulate and to warm up, on a busy
 READY = 'waiting for control steps'  # what a learner says that is ready
 LOOK_PERIOD = 5.0  # [s] from one look at the learner's numbers to the next
 SHOWN = {  # in TensorBoard: what the learner tells of itself
+    'transitions': 'learner/transitions',
     'updates': 'learner/updates',
     'updates_per_second': 'learner/updates_per_second',
     'loss.critic': 'loss/critic',
@@ -43,7 +45,7 @@ class Rehearsal:
     run: RunCommand  # the robot and its policy, as in `sac-ros run`
     task: str
     base_sha256: str
-    dt: float  # [s], control period
+    spec: TaskSpec
     learner: Mapping[str, object]  # parameters of learner_node
     policy: Mapping[str, object]  # more parameters of policy_node
     timeout: float  # [s] for an episode, the start of the nodes included
@@ -65,7 +67,7 @@ def rehearse(
     }
     with (
         _node('sim_training.learner_node', learner_parameters, environment) as learner,
-        FinetuneListener(NAMESPACE, int(domain_id)) as listener,
+        FinetuneListener(NAMESPACE, int(domain_id), rehearsal.spec) as listener,
     ):
         _prepare(learner, listener, should_stop)
         if should_stop():
@@ -116,6 +118,7 @@ class _Recorder:
         self._end = end  # [min]
         self._words: dict[str, str] = {}  # sha256 of a model -> the newest decision on it
         self._looked_at = time.monotonic()
+        self._watched = (0, 0)  # commands and violations up to the last episode
 
     def run(self, nodes: Sequence[ChildProcess], should_stop: Callable[[], bool]) -> None:
         """Record what happens until the time of the robot is over."""
@@ -149,8 +152,9 @@ class _Recorder:
         return bool(results)
 
     def _add(self, result: EpisodeResult) -> None:
-        minutes = self._report.minutes + result.length * self._rehearsal.dt / 60.0
-        acting = self._acting()
+        minutes = self._report.minutes + result.length * self._rehearsal.spec.dt / 60.0
+        acting, watch = self._acting(), self._listener.watch
+        (commands, violations), self._watched = self._watched, (watch.commands, watch.violations)
         self._report.add_episode(
             Episode(
                 minutes,
@@ -162,6 +166,8 @@ class _Recorder:
                 result.missed,
                 result.latency_ms.get('p50', math.nan),
                 result.latency_ms.get('p99', math.nan),
+                watch.commands - commands,
+                watch.violations - violations,
             )
         )
         told = self._listener.learning

@@ -42,6 +42,7 @@ BACKLOG = QoSProfile(depth=5000)  # 100 s at 50 Hz: what comes in the beginning 
 WORK_PERIOD = 0.01  # [s] from one look at what has come to the next
 LONGEST_WORK = 0.1  # [s] after which services are answered
 REPORT_PERIOD = 1.0  # [s], as REP 107 asks for
+PAUSED = 'paused; the robot is not: to stop it, ~/enable false of the policy node'
 VERDICTS = {'success': 1.0, 'failure': -1.0}  # what a person adds to the last reward
 
 
@@ -278,6 +279,9 @@ class LearnerNode(Node):
         self, request: SetBool.Request, answer: SetBool.Response
     ) -> SetBool.Response:
         """Learn nothing for a while; what happens meanwhile is not recorded either."""
+        if request.data and not self._is_paused and self._newest is not None:
+            with self._warned_of_disk():
+                self._experience.add_break(self._newest.stamp)
         self._is_paused = request.data
-        answer.success, answer.message = True, 'paused' if request.data else 'learning'
+        answer.success, answer.message = True, PAUSED if request.data else 'learning'
         return answer

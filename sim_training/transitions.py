@@ -20,6 +20,8 @@ SETTLE = 0.5  # [s] of stamps for which a tick waits for news of an end of its e
 # Of an element's range: a command this near to another is the same in the float32 of observations.
 SAME_COMMAND = 1e-5
 LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
+GOAL = 'goal_from_tool'
+NEW_GOAL = 0.1  # [m]: no tool moves that far in a period
 
 # (tick, tick after it) -> reward, or None where nobody gave one
 Score = Callable[[ControlStep, ControlStep], float | None]
@@ -53,7 +55,8 @@ class _End:
     """The end of an episode, of which a person or the simulation has told."""
 
     stamp: float  # [s] of the state that was the last one
-    verdict: float | None  # a person's, which makes it the end of the task
+    verdict: float | None = None  # a person's, which makes it the end of the task
+    is_break: bool = False  # nothing was heard behind it
 
 
 @dataclass
@@ -82,18 +85,24 @@ class TransitionMaker:
         score: Score,
         terminated: Callable[[Terms], bool],
         time_limit: int | None,
+        *,
+        is_told: bool = False,
     ) -> None:
         """Score by `score`; an episode ends by `terminated` and after `time_limit` periods.
 
-        No limit is needed where `end_episode` tells of every end.
+        `is_told`: a simulation tells of every end by `end_episode`, and no limit is needed.  A
+        robot begins another episode also when it is let go again, and by a new goal.
         """
         self._spec = spec
         self._score = score
         self._terminated = terminated
         self._time_limit = time_limit
+        self._is_told = is_told
+        self._has_goal = any(term.term == GOAL for term in spec.observation)
         self._waiting: deque[ControlStep] = deque()
         self._ends: deque[_End] = deque()
         self._last: ControlStep | None = None  # a transition may begin here
+        self._seen: ControlStep | None = None  # the tick before, whatever it was
         self._episode = _Episode(is_whole=False)  # we may have come in the middle of it
 
     def add(self, step: ControlStep) -> None:
@@ -107,6 +116,10 @@ class TransitionMaker:
         is then nothing; without one the episode was cut off.
         """
         self._ends.append(_End(stamp, verdict))
+
+    def break_off(self, stamp: float) -> None:
+        """Cut the episode off behind that tick: what follows will not be heard for a while."""
+        self._ends.append(_End(stamp, is_break=True))
 
     def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
         """Return what is settled since the last call."""
@@ -126,20 +139,27 @@ class TransitionMaker:
     ) -> None:
         """Make the transition that ends at this tick, if there is one."""
         last, self._last = self._last, None
+        seen, self._seen = self._seen, step
         end = self._end_before(step)
         is_at_end = end is not None and end.stamp >= step.stamp - 0.5 * self._spec.dt
         if step.sequence == 1 or (end is not None and not is_at_end):
-            self._finish(returns)  # before this tick: nothing leads here
+            # Before this tick: nothing leads here.  Cut off, unless an end was told of.
+            self._finish(returns, is_cut=end is None or end.is_break)
             last = end = None
+        elif not (self._is_told or is_at_end) and self._is_new_play(seen, step):
+            self._finish(returns, is_cut=True)
+            last = None
         transition = None if last is None else self._between(last, step, end)
         if transition is not None:
             transitions.append(transition)
             self._episode.add(transition, step.model)
-        elif last is not None or step.fault is not None:
+        elif (last is not None or step.fault is not None) and self._has_begun:
             self._episode.is_whole = False
         is_terminated = transition is not None and transition.terminated
         if is_at_end or is_terminated or self._episode.length == self._time_limit:
-            self._finish(returns)
+            self._finish(returns, is_cut=end is not None and end.is_break)
+            if self._has_goal and not self._is_told and not (end and end.is_break):
+                self._episode.is_whole = False  # it may be at its goal already
         if not is_at_end and self._may_begin(step):
             self._last = step
 
@@ -150,8 +170,25 @@ class TransitionMaker:
             self._ends = deque(end for end in self._ends if end.stamp <= newest)
         found = None
         while self._ends and self._ends[0].stamp < step.stamp + 0.5 * self._spec.dt:
-            found = self._ends.popleft()
+            end = self._ends.popleft()
+            found = found if found is not None and end.is_break else end
         return found
+
+    @property
+    def _has_begun(self) -> bool:
+        """Tell whether what is missing now is missing in an episode."""
+        return self._is_told or self._episode.length > 0
+
+    def _is_new_play(self, seen: ControlStep | None, step: ControlStep) -> bool:
+        """Tell whether the robot was taken out of play by a person, or has got another goal."""
+        if step.fault is not None:
+            return step.fault.code == 'W_DISABLED' or step.mode is Mode.FAULT
+        if not self._has_goal or seen is None or step.sequence != seen.sequence + 1:
+            return False
+        if seen.observation is None or step.observation is None:
+            return False
+        move = self._terms(step.observation)[GOAL] - self._terms(seen.observation)[GOAL]
+        return float(np.linalg.norm(move)) > NEW_GOAL
 
     def _between(
         self, last: ControlStep, step: ControlStep, end: _End | None
@@ -184,8 +221,11 @@ class TransitionMaker:
             return False
         return not self._terminated(self._terms(step.observation))  # it lies there, and is over
 
-    def _finish(self, returns: list[EpisodeReturn]) -> None:
+    def _finish(self, returns: list[EpisodeReturn], *, is_cut: bool) -> None:
         episode, self._episode = self._episode, _Episode()
+        episode.is_whole &= not is_cut
+        if is_cut and self._is_told and episode.length > 0:
+            self._episode.is_whole = False  # the rest of an episode of the simulation
         if episode.length > 0:
             returns.append(EpisodeReturn(**vars(episode)))
 

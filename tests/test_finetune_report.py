@@ -18,7 +18,7 @@ from sim_training.finetune_report import (
 )
 
 BASE, TUNED = 'a' * 64, 'b' * 64
-EPISODE = Episode(0.1, 34.5, 300, False, 'base', BASE, 2, 1.5, 3.5)
+EPISODE = Episode(0.1, 34.5, 300, False, 'base', BASE, 2, 1.5, 3.5, 299, 1)
 DECISION = Decision(0.2, 'accepted', TUNED, 'return 480 of 3 episodes, "fine"')
 
 
@@ -33,9 +33,10 @@ def test_rows_are_there_again_when_the_fine_tuning_goes_on(tmp_path: Path):
         report.add_episode(later)
         assert (report.episodes, report.decisions) == ([EPISODE, later], [DECISION])
     assert (tmp_path / EPISODES).read_text().splitlines() == [
-        'minutes,reward_sum,length,success,acting,model,missed,latency_p50,latency_p99',
-        f'0.1,34.5,300,False,base,{BASE},2,1.5,3.5',
-        f'0.3,490.0,500,True,accepted,{TUNED},0,1.25,4.0',
+        'minutes,reward_sum,length,success,acting,model,missed,latency_p50,latency_p99,commands,'
+        'violations',
+        f'0.1,34.5,300,False,base,{BASE},2,1.5,3.5,299,1',
+        f'0.3,490.0,500,True,accepted,{TUNED},0,1.25,4.0,0,0',
     ]
 
 
@@ -46,6 +47,8 @@ def test_numbers_are_shown_over_the_time_of_the_robot(tmp_path: Path):
     shown = EventAccumulator(str(tmp_path / 'tensorboard'))
     shown.Reload()
     (point,) = shown.Scalars('episode/return')
+    assert (point.step, point.value) == (6, 34.5)
+    (point,) = shown.Scalars('return/base')
     assert (point.step, point.value) == (6, 34.5)
     (point,) = shown.Scalars('loss/critic')
     assert (point.step, point.value) == (6, 0.5)

@@ -40,8 +40,8 @@ def accept(learner: Learner, arm: Arm) -> str:
 
 
 @pytest.mark.fault('F14', 'INACTIVE', 'W_ACCEPTED_IGNORED')
-@pytest.mark.parametrize('damage', ['model', 'record', 'base'])
-def test_an_accepted_model_that_is_damaged_or_of_another_base_does_not_act(
+@pytest.mark.parametrize('damage', ['model', 'record', 'base', 'unwanted'])
+def test_an_accepted_model_that_is_damaged_or_of_another_base_or_unwanted_does_not_act(
     model: Path, peer: Peer, lone_node, lone_arm: Arm, tmp_path: Path, damage: str
 ):
     told = peer.listen(String, f'{LONE_NODE}/policy_info', LATCHED)
@@ -53,7 +53,8 @@ def test_an_accepted_model_that_is_damaged_or_of_another_base_does_not_act(
         (tmp_path / 'accepted.onnx').write_bytes(BETTER[:-1])
     elif damage == 'record':
         (tmp_path / 'accepted.json').write_text('[')
-    lone_node(model=model, autostart=True, **learning_in(tmp_path))
+    options = {**learning_in(tmp_path), 'accept_candidates': damage != 'unwanted'}
+    lone_node(model=model, autostart=True, **options)
 
     wait_for_values(diagnostics, LONE_NODE, 'the warning', **{'count.W_ACCEPTED_IGNORED': '1'})
     assert [json.loads(message.data)['sha256'] for message in told] == [base]
@@ -91,6 +92,8 @@ def test_another_model_is_a_new_base_and_ends_what_was_learnt_for_the_old_one(
     assert learner.set('model', str(path))
     told = learner.wait_for('base model', OnnxPolicy(path.read_bytes(), 'm').sha256)
     assert told['text'] == 'another model was asked for'
+    dropped = learner.wait_for('rolled back', OnnxPolicy(OTHER, 'm').sha256)
+    assert dropped['text'] == 'another base model was asked for'
     wait_for(lambda: lone_arm.newest().action[0] == np.float32(0.7), 'the new base')
     wait_for_values(diagnostics, LONE_NODE, 'the new base', acting='base', base_return='')
     assert not (tmp_path / 'accepted.onnx').exists()
@@ -101,7 +104,7 @@ def test_another_model_is_a_new_base_and_ends_what_was_learnt_for_the_old_one(
 
 # The last test: a node that was killed haunts the others for 20 s.
 @pytest.mark.fault('F14', 'INACTIVE', '')
-def test_after_a_reboot_in_mid_trial_the_last_accepted_model_acts(
+def test_after_a_reboot_in_mid_trial_the_last_accepted_model_acts_and_the_trial_is_over(
     model: Path, peer: Peer, lone_arm: Arm, tmp_path: Path
 ):
     options = {'model': model, 'autostart': True, **learning_in(tmp_path)}
@@ -113,17 +116,20 @@ def test_after_a_reboot_in_mid_trial_the_last_accepted_model_acts(
         learner.wait_for('on trial', other)
         node.process.kill()
         node.process.wait(30.0)
-    learner.close()
 
+    # The learner lives, and its latched candidate comes to the new node at once.
     told = peer.listen(String, f'{LONE_NODE}/policy_info', LATCHED)
     with running(*start(**options)) as node:
         wait_for(lambda: told, 'the model in use')
         node.wait_for_log(f'model {better[:12]}')
         assert [json.loads(message.data)['sha256'] for message in told][-1] == better
+        assert learner.wait_for('refused', other)['code'] == 'E_CAND_KNOWN'
+    learner.close()
     log = (tmp_path / 'decisions.log').read_text().splitlines()
     words = [line.split('  ')[1:3] for line in log]
-    assert words[-3:] == [
+    assert words[-4:] == [
         [better[:12], 'accepted'],
         [other[:12], 'on trial'],
         [better[:12], 'restored'],
+        [other[:12], 'refused'],
     ]

@@ -9,6 +9,7 @@ from builders import make_spec, spec_content
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.fault import Fault
 from sac_ros.observation import split_observation
+from sac_ros.spec import TaskSpec
 from sim_training.tasks import load_task
 from sim_training.transitions import (
     EpisodeReturn,
@@ -19,6 +20,11 @@ from sim_training.transitions import (
 )
 
 SPEC = make_spec()
+WITHOUT_GOAL = make_spec(
+    observation=[
+        term for term in spec_content()['observation'] if term['term'] != 'goal_from_tool'
+    ]
+)
 DT = SPEC.dt  # 0.02 s
 FALLEN = 2.5  # [rad] of the shoulder, from which on the task is over
 
@@ -44,10 +50,20 @@ def score(last: ControlStep, step: ControlStep) -> float:
     return float(step.observation[0]) + 100.0 * float(last.command[0])
 
 
-def make_maker(time_limit: int | None = None) -> TransitionMaker:
+def make_maker(
+    time_limit: int | None = None, *, is_told: bool = False, spec: TaskSpec = SPEC
+) -> TransitionMaker:
     return TransitionMaker(
-        SPEC, score, lambda terms: bool(terms['joint_position'][0] >= FALLEN), time_limit
+        spec,
+        score,
+        lambda terms: bool(terms['joint_position'][0] >= FALLEN),
+        time_limit,
+        is_told=is_told,
     )
+
+
+def lengths(returns: list[EpisodeReturn]) -> list[tuple[int, bool]]:
+    return [(found.length, found.is_whole) for found in returns]
 
 
 def follow(
@@ -168,11 +184,11 @@ def test_a_persons_verdict_is_a_reward_behind_which_there_is_nothing():
 
 
 def test_an_episode_that_we_came_into_the_middle_of_is_not_whole():
-    maker = make_maker()
+    maker = make_maker(is_told=True)
     maker.end_episode(tick(7).stamp)
     maker.end_episode(tick(9).stamp)
     _, returns = follow(maker, *(tick(number) for number in range(5, 10)))
-    assert [(found.length, found.is_whole) for found in returns] == [(2, False), (1, True)]
+    assert lengths(returns) == [(2, False), (1, True)]
 
 
 def test_when_the_clock_begins_anew_old_ends_end_nothing():
@@ -198,9 +214,92 @@ def test_the_task_ends_an_episode_and_what_lies_there_is_not_learned_from():
 
 def test_an_episode_ends_by_its_time_limit_and_the_next_begins_there():
     steps = [tick(number) for number in range(1, 8)]
-    transitions, returns = follow(make_maker(time_limit=3), *steps)
+    transitions, returns = follow(make_maker(time_limit=3, spec=WITHOUT_GOAL), *steps)
     assert len(transitions) == 6
-    assert [(found.length, found.is_whole) for found in returns] == [(3, True), (3, True)]
+    assert lengths(returns) == [(3, True), (3, True)]
+
+
+def test_with_a_goal_an_episode_counts_from_a_new_one_on():
+    new_goal = np.zeros(SPEC.observation_size, np.float32)
+    split_observation(SPEC, new_goal)['goal_from_tool'][:] = [0.3, 0.0, 0.0]
+    steps = [tick(number) for number in range(1, 6)]
+    steps += [tick(number, observation=new_goal) for number in range(6, 14)]
+    transitions, returns = follow(make_maker(time_limit=3), *steps)
+    # 1 to 4, then at its goal from 4 to 5; 6 to 9, then at its goal from 9 to 12, and to 13.
+    assert lengths(returns)[:4] == [(3, True), (1, False), (3, True), (3, False)]
+    assert not any(
+        t.observation[0] == np.float32(0.05) for t in transitions
+    )  # the goal was moved, not the tool
+
+
+@pytest.mark.fault('F05', 'refused', '')
+@pytest.mark.parametrize('is_told', [False, True])
+def test_an_episode_that_a_deactivation_or_a_crash_cuts_off_is_not_whole(is_told: bool):
+    maker = make_maker(is_told=is_told)
+    again = [tick(number, stamp=20.0 + number * DT) for number in (1, 2, 3)]
+    maker.end_episode(again[-1].stamp)
+    _, returns = follow(maker, *(tick(number) for number in (1, 2, 3)), *again)
+    # What follows goes on in the middle of the simulation's episode; a robot begins another.
+    assert lengths(returns) == [(2, False), (2, not is_told)]
+
+
+OUT_OF_PLAY = {'observation': None, 'fault': Fault('W_DISABLED', ''), 'mode': Mode.SAFE}
+
+
+@pytest.mark.parametrize(
+    'out',
+    [
+        OUT_OF_PLAY,
+        {**OUT_OF_PLAY, 'fault': Fault('E_ESTOP', ''), 'mode': Mode.FAULT},
+    ],
+)
+def test_a_robot_that_is_put_back_by_a_person_begins_a_whole_episode_when_it_is_let_go(
+    out: dict[str, object],
+):
+    maker = make_maker()
+    lingering = {'fault': Fault('E_OBS_STALE', ''), 'mode': Mode.SAFE}
+    steps = [
+        *(tick(number) for number in (1, 2, 3)),  # the verdict comes with the third
+        *(tick(number) for number in (4, 5)),  # nobody was that quick
+        *(tick(number, **out) for number in (6, 7)),
+        *(tick(number, **lingering) for number in (8, 9)),
+        *(tick(number) for number in (10, 11, 12)),
+    ]
+    maker.end_episode(tick(3).stamp, verdict=1.0)
+    maker.end_episode(tick(12).stamp, verdict=-1.0)
+    _, returns = follow(maker, *steps)
+    assert lengths(returns) == [(2, True), (1, False), (2, True)]
+
+
+def test_a_pause_ends_an_episode_and_the_next_one_is_whole():
+    maker = make_maker()
+    maker.end_episode(tick(3).stamp, verdict=1.0)
+    maker.break_off(tick(5).stamp)
+    maker.end_episode(tick(103).stamp, verdict=1.0)
+    maker.break_off(tick(103).stamp)  # paused at once: the verdict counts
+    ticks = (tick(number) for number in (1, 2, 3, 4, 5, 101, 102, 103))
+    transitions, returns = follow(maker, *ticks)
+    assert lengths(returns) == [(2, True), (1, False), (2, True)]
+    assert [transition.terminated for transition in transitions] == [0, 1, 0, 0, 1]
+
+
+def test_a_verdict_counts_also_where_the_next_goal_comes_with_it():
+    new_goal = np.zeros(SPEC.observation_size, np.float32)
+    split_observation(SPEC, new_goal)['goal_from_tool'][:] = [0.3, 0.0, 0.0]
+    maker = make_maker()
+    maker.end_episode(tick(3).stamp, verdict=1.0)
+    transitions, returns = follow(maker, tick(1), tick(2), tick(3, observation=new_goal))
+    assert [transition.terminated for transition in transitions] == [False, True]
+    assert lengths(returns) == [(2, True)]
+
+
+def test_a_fault_before_a_robot_begins_takes_nothing_from_its_episode():
+    faulted = tick(1, **FAULT)
+    for is_told in (False, True):
+        maker = make_maker(is_told=is_told)
+        maker.end_episode(tick(4).stamp)
+        _, returns = follow(maker, faulted, *(tick(number) for number in (2, 3, 4)))
+        assert lengths(returns) == [(2, not is_told)]
 
 
 @pytest.mark.parametrize(
