@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 from learning_results import Evaluation, Facts, Job, machine, write_curve, write_facts
-from learning_zoo import Settings, zoo_settings
+from learning_zoo import Settings, find_settings
 from stable_baselines3 import DDPG, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -38,11 +38,12 @@ ALGORITHMS: dict[str, Callable[..., BaseAlgorithm]] = {
 
 def train_peer(job: Job, should_stop: Callable[[], bool]) -> None:
     """Train from the first step and write the curve as it grows.  Raises UserError."""
-    settings = zoo_settings(job.side, job.env)
+    settings, whose = find_settings(job.side, job.env)
     torch.set_num_threads(job.threads)
-    with held(job.run), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         evaluation_env = make_env(job.env)
         stack.callback(evaluation_env.close)
+        stack.enter_context(held(job.run))
         envs = _make_envs(job, settings)
         stack.callback(envs.close)
         model = _make_model(job, settings, envs)
@@ -56,7 +57,7 @@ def train_peer(job: Job, should_stop: Callable[[], bool]) -> None:
         recorder = Recorder(job, score, should_stop)
         model.learn(job.steps, recorder)
     if recorder.is_over:
-        write_facts(job, _facts(job, settings, recorder.num_timesteps))
+        write_facts(job, _facts(job, settings, whose, recorder.num_timesteps))
 
 
 class Recorder(BaseCallback):
@@ -115,7 +116,7 @@ def _make_model(job: Job, settings: Settings, envs: VecEnv) -> BaseAlgorithm:
     return make('MlpPolicy', envs, seed=job.seed, device='cpu', **settings.options, **noise)
 
 
-def _facts(job: Job, settings: Settings, steps: int) -> Facts:
+def _facts(job: Job, settings: Settings, whose: str, steps: int) -> Facts:
     peer = 'stable_baselines3'
     return Facts(
         steps=steps,
@@ -125,5 +126,5 @@ def _facts(job: Job, settings: Settings, steps: int) -> Facts:
         threads=job.threads,
         machine=machine(),
         versions={**library_versions(), peer: importlib.metadata.version(peer)},
-        settings=f'rl-baselines3-zoo: {", ".join(settings.options) or "defaults"}',
+        settings=f'{whose}: {", ".join(settings.options) or "defaults"}',
     )

@@ -1,7 +1,7 @@
 """The settings of the peers: those of rl-baselines3-zoo@22e3ff2, hyperparams/<algorithm>.yml.
 
 The zoo lists MuJoCo's envs as v4, and InvertedPendulum, for PPO only, as v2.  Where it has no row
-for an env its own default counts: Stable-Baselines3's, with noise for TD3 and DDPG.  Its Bullet
+for an env the defaults of Stable-Baselines3 count, with noise for TD3 and DDPG.  Its Bullet
 settings for SAC are those of today: the agents that it has published had older ones and a time
 feature.
 """
@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torch import nn
-
-from sac_ros.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -24,14 +22,12 @@ class Settings:
     is_normalised: bool = False  # running mean and deviation of observations and returns
 
 
-def zoo_settings(side: str, env: str) -> Settings:
-    """Return the settings of a peer for an env.  Raises UserError for one that is not kept."""
-    known = SETTINGS[side]
-    if env not in known:
-        raise UserError(
-            f"{side} has no settings for '{env}'{nearest(env, known)}; known: {', '.join(known)}"
-        )
-    return known[env]
+def find_settings(side: str, env: str) -> tuple[Settings, str]:
+    """Return the settings of a peer for an env, and whose they are."""
+    known, defaults = SETTINGS[side]
+    if env in known:
+        return known[env], 'rl-baselines3-zoo'
+    return defaults, 'Stable-Baselines3'
 
 
 def _linear(start: float) -> Callable[[float], float]:
@@ -55,7 +51,6 @@ SAC_BULLET = Settings(
 SAC_MUJOCO = Settings({'learning_starts': 10_000})
 SAC = {
     'Pendulum-v1': Settings({'learning_rate': 1e-3}),
-    'InvertedPendulum-v5': Settings({}),
     'Hopper-v5': SAC_MUJOCO,
     'HalfCheetah-v5': SAC_MUJOCO,
     'HopperBulletEnv-v0': replace(
@@ -70,7 +65,6 @@ TD3_MUJOCO = Settings({**WIDE, 'learning_rate': 1e-3}, noise=0.1)
 TD3_BULLET = Settings({**SHORT, 'learning_rate': 7e-4}, noise=0.1)
 TD3 = {  # and DDPG, for which the zoo has the same
     'Pendulum-v1': Settings({**SHORT, 'learning_rate': 1e-3}, noise=0.1),
-    'InvertedPendulum-v5': Settings({}, noise=0.1),
     'Hopper-v5': TD3_MUJOCO,
     'HalfCheetah-v5': TD3_MUJOCO,
     'HopperBulletEnv-v0': TD3_BULLET,
@@ -162,4 +156,10 @@ PPO = {
     'HalfCheetahBulletEnv-v0': PPO_BULLET,
 }
 
-SETTINGS = {'sb3_sac': SAC, 'sb3_td3': TD3, 'sb3_ddpg': TD3, 'sb3_ppo': PPO}
+# By env; and what counts for all others.
+SETTINGS = {
+    'sb3_sac': (SAC, Settings({})),
+    'sb3_td3': (TD3, Settings({}, noise=0.1)),
+    'sb3_ddpg': (TD3, Settings({}, noise=0.1)),
+    'sb3_ppo': (PPO, Settings({})),
+}

@@ -1,4 +1,4 @@
-"""What stored transitions cost: time of an update from 1,000 to 10 million of them, and memory.
+"""What stored transitions cost: updates from 1,000 to 10 million of them, memory, and saving.
 
     python benchmarks/replay.py
 
@@ -6,6 +6,7 @@ Takes two minutes and 3.5 GB.  training.md has what came out.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sim_training.array_file import write_arrays
 from sim_training.bench_train_side import ACTIONS, BATCH, OBSERVATIONS
 from sim_training.replay_buffer import ReplayBuffer
 from sim_training.sac import SAC
@@ -27,15 +29,21 @@ ANT_STEPS = 1_000_000
 def main() -> None:
     """Measure both and print them."""
     torch.set_num_threads(1)
-    print(f'Ant-v5, {ANT_STEPS:,} transitions by add(): memory over raw bytes {ant_memory():.3f}')
+    memory, saving = ant_costs()
+    print(
+        f'Ant-v5, {ANT_STEPS:,} transitions by add(): memory over raw bytes {memory:.3f}; as part '
+        f'of a checkpoint {saving:.1f} s'
+    )
     for stored, (spent, ratio) in update_times().items():
         print(
             f'{stored:>10,} stored: step and update {1e3 * spent:.2f} ms, {ratio:.3f} of the first'
         )
 
 
-def ant_memory() -> float:
-    """Return what the process grew by over the bytes of the numbers that were stored."""
+def ant_costs() -> tuple[float, float]:
+    """Return what the process grew by over the bytes of the numbers that were stored, and the
+    time that it takes to save them [s].
+    """
     observations, actions = ANT
     generator = np.random.default_rng(0)
     before = _resident()
@@ -44,7 +52,11 @@ def ant_memory() -> float:
     for _ in range(ANT_STEPS):
         replay.add(observation, unit_action, 1.0, observation, False)
     raw = ANT_STEPS * (2 * observations + actions + 2) * np.float32().nbytes
-    return (_resident() - before) / raw
+    memory = (_resident() - before) / raw
+    with tempfile.TemporaryDirectory(dir='.') as folder:
+        begin = time.perf_counter()
+        write_arrays(Path(folder, 'replay'), replay.stored(), '{}')
+        return memory, time.perf_counter() - begin
 
 
 def update_times() -> dict[int, tuple[float, float]]:

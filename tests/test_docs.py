@@ -199,7 +199,7 @@ def may(enclave: ElementTree.Element, what: str, topic: str) -> bool:
 
 def test_only_the_policy_node_may_command_the_robot_and_only_the_operator_may_send_goals() -> None:
     enclaves = {one.get('path'): one for one in ElementTree.parse(POLICY).iter('enclave')}
-    assert enclaves.keys() == {'/policy_node', '/robot', '/operator'}
+    assert enclaves.keys() == {'/policy_node', '/learner_node', '/robot', '/operator'}
     topics = load_policy(ROOT / 'models' / 'reach.onnx').spec.topics
     command, goal = (f'/{topics[key].name}' for key in ('command', 'goal'))
 
@@ -209,6 +209,8 @@ def test_only_the_policy_node_may_command_the_robot_and_only_the_operator_may_se
     assert who_may('publish', command) == {'/policy_node'}
     assert who_may('publish', goal) == {'/operator'}
     assert who_may('publish', '/policy_node/estop') == {'/operator'}
+    for topic in ('candidate', 'episode_return'):
+        assert who_may('publish', f'/policy_node/{topic}') == {'/learner_node'}
     assert who_may('publish', '/joint_states') == {'/robot'}
     assert who_may('subscribe', command) == {'/robot', '/operator'}
-    assert who_may('subscribe', '/joint_states') == set(enclaves)
+    assert who_may('subscribe', '/joint_states') == set(enclaves) - {'/learner_node'}
