@@ -1,9 +1,13 @@
-"""What tests of several files share: one short run of training, made once."""
+"""What tests of several files share: Ctrl-C, and one short run of training, made once."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
+
+# A script that starts the tests with `&` has them ignore Ctrl-C, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
