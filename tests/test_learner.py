@@ -184,7 +184,8 @@ def test_while_paused_nothing_is_learned(
 ):
     start()
     pause = f'{NODE}/pause'
-    assert peer.call(SetBool, pause, SetBool.Request(data=True)).message == 'paused'
+    told = peer.call(SetBool, pause, SetBool.Request(data=True)).message
+    assert told == 'paused; the robot is not: to stop it, ~/enable false of the policy node'
     ticks.send(*(tick(SPEC, number) for number in range(1, 5)))
     wait_for_learning(diagnostics, NODE, state='paused')
     assert peer.call(SetBool, pause, SetBool.Request(data=False)).message == 'learning'
