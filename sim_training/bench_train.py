@@ -2,7 +2,8 @@
 
 Each side runs in a process of its own (bench_train_side.py), one after the other, round by round,
 so that what the machine does meanwhile happens to all.  All do the update of one size: batch 256,
-networks of 2 x 256 units, 26 observations, 6 actions, float32, transitions from a replay buffer.
+networks of 2 x 256 units, 26 observations, 6 actions, float32 but for the side that is named
+after bfloat16, transitions from a replay buffer.  Each has as many cores as threads.
 """
 
 import importlib.util
@@ -20,6 +21,7 @@ SIDES = {
     'matmuls': 'the matrix products of one update and nothing else: the floor',
     'sac_ros': 'ours, compiled',
     'sac_ros eager': 'ours with --compile False',
+    'sac_ros bfloat16': 'ours, compiled, with --sac.precision bfloat16',
     'stable_baselines3': 'SAC of Stable-Baselines3',
     'sbx': 'SAC of SBX, by JAX',
 }

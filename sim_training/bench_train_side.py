@@ -5,9 +5,11 @@ Prints its updates per second as JSON in the last line.
 
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import gymnasium
 import numpy as np
@@ -19,11 +21,14 @@ STORED = 1_000  # transitions in the replay
 AT_ONCE = 10  # updates between two looks at the clock
 
 Updates = Callable[[], object]  # does AT_ONCE updates
+Precision = Literal['float32', 'bfloat16']
 
 
 def main() -> None:
     """Measure the side that the command line names."""
     side, seconds, threads, device = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    if device == 'cpu' and hasattr(os, 'sched_setaffinity'):  # XLA has as many threads as cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     torch.set_num_threads(threads)
     print(json.dumps(rate(MAKERS[side](device), seconds)))
 
@@ -64,13 +69,14 @@ class Nowhere(gymnasium.Env[np.ndarray, np.ndarray]):
         return self.observation_space.sample(), float(action[0]), False, False, {}
 
 
-def make_ours(is_compiled: bool, device: str = 'cpu') -> Updates:
+def make_ours(is_compiled: bool, device: str = 'cpu', precision: Precision = 'float32') -> Updates:
     """Return updates of our SAC, each with a batch from the replay, as in training."""
     from sim_training.replay_buffer import ReplayBuffer
     from sim_training.sac import SAC
     from sim_training.sac_config import SACConfig
 
-    agent = SAC(SACConfig(), OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), 0, device)
+    config = SACConfig(precision=precision)
+    agent = SAC(config, OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), 0, device)
     if is_compiled:
         agent.compile()
     replay = ReplayBuffer(STORED, OBSERVATIONS, ACTIONS, gamma=0.99)
@@ -154,6 +160,7 @@ MAKERS: dict[str, Callable[[str], Updates]] = {
     'matmuls': make_matmuls,
     'sac_ros': lambda device: make_ours(True, device),
     'sac_ros eager': lambda device: make_ours(False, device),
+    'sac_ros bfloat16': lambda device: make_ours(True, device, 'bfloat16'),
     'stable_baselines3': make_stable_baselines3,
     'sbx': make_sbx,
 }

@@ -17,8 +17,10 @@ def test_a_rate_counts_updates_and_leaves_the_first_ones_out():
 
 
 def test_ours_really_updates():
-    updates = make_ours(is_compiled=False)
-    assert rate(updates, seconds=0.1) > 0.0
+    torch.set_num_threads(1)
+    for precision in ('float32', 'bfloat16'):
+        updates = make_ours(is_compiled=False, precision=precision)
+        assert rate(updates, seconds=0.1) > 0.0
 
 
 def test_the_sides_are_measured_in_turn_and_told_as_ratios(
