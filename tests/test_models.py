@@ -44,7 +44,12 @@ def test_a_model_does_in_its_env_what_it_must(name: str, episodes: int, needed: 
 
 @pytest.mark.parametrize(
     ('name', 'needed'),
-    [('InvertedPendulum-v5', 1000.0), ('HalfCheetah-v5', 6700.0), ('Hopper-v5', 3300.0)],
+    [
+        ('InvertedPendulum-v5', 1000.0),
+        ('HalfCheetah-v5', 6700.0),
+        ('Hopper-v5', 3300.0),
+        ('HopperBulletEnv-v0', 1800.0),
+    ],
 )
 def test_a_model_of_a_gymnasium_env_earns_there_what_its_card_says(name: str, needed: float):
     policy = load_policy(FOLDER / f'{name}.onnx')
