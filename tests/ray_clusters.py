@@ -19,7 +19,7 @@ from sim_training.ray_collectors import RayCollectors
 from sim_training.run_state import Run, new_run, save_run
 from sim_training.train_command import TrainCommand
 
-LIMIT = 60.0  # [s] of every wait
+LIMIT = 150.0  # [s] of every wait: a collector that begins on a busy machine takes 20
 # Nearly the least object store that Ray takes [bytes], and none of its helpers.
 MACHINE = {
     'object_store_memory': 80_000_000,
