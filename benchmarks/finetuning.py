@@ -9,17 +9,17 @@ What is finished is skipped, what was stopped goes on.  FINETUNING.md says how i
 import csv
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands import Commands, run_command
 from finetuning_report import OUTCOME, Outcome, write_report
 
 from sac_ros.errors import UserError, nearest
 from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
 from sim_training.checkpoint import CURRENT, read_actor
-from sim_training.cli_options import UsageError, help_text, read_options
 from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, make_matching_env
 from sim_training.export import build_policy
@@ -95,22 +95,7 @@ class ReportOptions:
 
 def main(words: Sequence[str]) -> int:
     """Do what the words of a command line say; return the exit status."""
-    name, *rest = words or ['report']
-    try:
-        if name not in COMMANDS:
-            raise UsageError(
-                f"unknown command '{name}'{nearest(name, COMMANDS)}; known: {', '.join(COMMANDS)}"
-            )
-        options, run_command = COMMANDS[name]
-        prog = f'finetuning {name}'
-        if {'-h', '--help'} & set(rest):
-            print(help_text(options, prog))
-        else:
-            run_command(read_options(options, prog, rest))
-    except UserError as error:
-        print(f'finetuning: {error}', file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+    return run_command('finetuning', COMMANDS, words)
 
 
 def run(options: object) -> None:
@@ -212,7 +197,7 @@ def report(options: object) -> None:
     write_report(options.results, options.page, list(ROBOTS))
 
 
-COMMANDS: dict[str, tuple[type, Callable[[object], None]]] = {
+COMMANDS: Commands = {
     'run': (RunOptions, run),
     'report': (ReportOptions, report),
 }

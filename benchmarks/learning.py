@@ -10,17 +10,17 @@ goes on (ours) or begins anew (theirs).  RESULTS.md says how it is measured.
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from commands import Commands, run_command
 from learning_goals import GOALS, OURS, evaluation_episodes
 from learning_report import write_report
 from learning_results import Job, read_facts
 
-from sac_ros.errors import UserError, nearest
-from sim_training.cli_options import UsageError, help_text, read_options
+from sac_ros.errors import UserError
 from sim_training.stop_signals import StopSignals
 
 HERE = Path(__file__).parent
@@ -74,22 +74,7 @@ class ReportOptions:
 
 def main(words: Sequence[str]) -> int:
     """Do what the words of a command line say; return the exit status."""
-    name, *rest = words or ['report']
-    try:
-        if name not in COMMANDS:
-            raise UsageError(
-                f"unknown command '{name}'{nearest(name, COMMANDS)}; known: {', '.join(COMMANDS)}"
-            )
-        options, run = COMMANDS[name]
-        prog = f'learning {name}'
-        if {'-h', '--help'} & set(rest):
-            print(help_text(options, prog))
-        else:
-            run(read_options(options, prog, rest))
-    except UserError as error:
-        print(f'learning: {error}', file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+    return run_command('learning', COMMANDS, words)
 
 
 def train(options: object) -> None:
@@ -155,7 +140,7 @@ def _train(job: Job, signals: StopSignals) -> None:
         train_peer(job, signals)
 
 
-COMMANDS: dict[str, tuple[type, Callable[[object], None]]] = {
+COMMANDS: Commands = {
     'train': (TrainOptions, train),
     'report': (ReportOptions, report),
 }
