@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from sim_training.adam import Adam
-from sim_training.compiler import prepare_compiler
+from sim_training.compiler import compiled
 from sim_training.draws import Draws, draw
 from sim_training.followers import follow, follower, on_processor
 from sim_training.networks import Actor, Critic, learned, make_networks
@@ -140,8 +140,7 @@ class SAC:
 
         Raises UserError where torch cannot.
         """
-        prepare_compiler()
-        self._update_once = torch.compile(self._update, fullgraph=True, dynamic=False)
+        self._update_once = compiled(self._update)
 
     def update(
         self, batches: Batch, progress: float = 0.0, *, is_critics_only: bool = False

@@ -18,7 +18,7 @@ from torch._dynamo.exc import TorchDynamoException
 from sac_ros.errors import UserError
 from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
-from sim_training.compiler import why_not_compiled
+from sim_training.compiler import compiler_refusal, why_not_compiled
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog
 from sim_training.replay_buffer import Batch, sample_shares
@@ -225,9 +225,7 @@ def _text(error: UserError | OSError | TorchDynamoException) -> str:
         return f'cannot write: {error.strerror}'
     if isinstance(error, UserError):
         return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[0] if lines else type(error).__name__
-    return f'the update cannot be compiled here ({reason}); --compile False does without'
+    return f'{compiler_refusal(error)}; --compile False does without'
 
 
 def _filled(command: TrainCommand) -> TrainCommand:

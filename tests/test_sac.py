@@ -263,19 +263,6 @@ def test_options_that_cannot_go_together_are_refused(options: dict[str, object],
     assert str(refusal.value) == text
 
 
-def test_the_compiled_update_agrees_with_the_eager_one_over_a_hundred_updates():
-    eager, compiled = make_agent(average_actor=10), make_agent(average_actor=10)
-    compiled.compile()
-    for _ in range(100):
-        numbers = zip(eager.update(make_batch()), compiled.update(make_batch()), strict=True)
-        for one, other in numbers:
-            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
-    for name, network in eager.networks().items():
-        other = compiled.networks()[name].state_dict()
-        for key, value in network.state_dict().items():
-            torch.testing.assert_close(value, other[key], rtol=1e-3, atol=1e-4)
-
-
 def test_adam_is_torchs_own():
     config = make_agent().config
     generator = torch.Generator().manual_seed(0)
