@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from sac_ros.errors import UserError
 from sac_ros.policy import OnnxPolicy
 from sim_training.array_file import read_arrays, write_arrays
+from sim_training.compiler import compiler_refusal
 from sim_training.export import build_policy
 from sim_training.hindsight import GOALS, Hindsight
 from sim_training.model_actor import actor_from_model
-from sim_training.replay_buffer import ReplayBuffer, sample_shares
+from sim_training.replay_buffer import Batch, ReplayBuffer, sample_shares
 from sim_training.run_file import library_versions
 from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
@@ -100,6 +102,24 @@ class FineTuner:
     def updates_due(self) -> int:
         """Return how many updates belong to what has been seen and are still to be done."""
         return int(self._owed)
+
+    def compile(self) -> None:
+        """Let torch compile the update now, so that no robot is waited for later.
+
+        Raises UserError where torch cannot.
+        """
+        agent, spec = self.agent, self.spec
+        known = {name: array.copy() for name, array in sac_arrays(agent).items()}
+        widths = (spec.observation_size,), (spec.action_size,), (), (spec.observation_size,), ()
+        zeros = Batch(*(torch.zeros(self.config.batch_size, *width) for width in widths))
+        agent.compile()
+        try:
+            agent.update(zeros, is_critics_only=True)
+            for _ in range(self.config.policy_delay):
+                agent.update(zeros)
+        except TorchDynamoException as error:
+            raise UserError(f'{compiler_refusal(error)}; compile:=false does without') from error
+        restore_sac(agent, known)
 
     def warm_up(self, should_stop: Callable[[], bool]) -> None:
         """Let the critics learn from prior data what is still missing; the actor stays."""

@@ -74,6 +74,9 @@ class FinetuneCommand:
     """How far a candidate may differ from the model that acts, as a part of the action range: a
     policy that switches differs by all of it next to where it does.  On a robot begin with 0.5."""
 
+    compile: bool = True
+    """Let torch compile the update, which takes a minute, where a C++ compiler is."""
+
     episodes: int = 20
     """Episodes by which the model of before and the accepted one are scored at the end."""
 
@@ -214,6 +217,7 @@ def _learner_parameters(command: FinetuneCommand, task: str, folder: Path) -> di
         'episode_topic': 'sim_node/episode',
         'preset': command.preset,
         'prior_steps': command.prior_steps,
+        'compile': str(command.compile).lower(),
         'candidate_period': float(command.candidate_period),
         'seed': command.seed,
     }

@@ -26,6 +26,7 @@ from sac_ros.own_thread import OwnThread, Reader
 from sac_ros.policy import OnnxPolicy
 from sac_ros.run_node import steady_clock
 from sac_ros.step_message import step_from_message
+from sim_training.compiler import why_not_compiled
 from sim_training.env import make_env
 from sim_training.episode_record import result_from_json
 from sim_training.experience import JOURNAL, Experience
@@ -157,6 +158,8 @@ class LearnerNode(Node):
         tuner = FineTuner(
             options.folder, self._model, options.sac, prior, past, options.seed, hindsight
         )
+        if options.compile:
+            self._compile(tuner)
         if self._experience.damaged:
             tuner.notes.append(
                 f'{self._experience.damaged} damaged rows of {JOURNAL} are left out'
@@ -169,6 +172,15 @@ class LearnerNode(Node):
             f'{len(prior)} of the simulation'
         )
         return tuner
+
+    def _compile(self, tuner: FineTuner) -> None:
+        """Compile the update, if that can be done here."""
+        reason = why_not_compiled()
+        if reason is None:
+            self._report.publish('compiling', tuner)
+            tuner.compile()
+        else:
+            tuner.notes.append(f'learning is slower than it could be: {reason}')
 
     def _simulate(self) -> list[Transition]:
         """Return what the model does in the unchanged simulation."""

@@ -48,6 +48,10 @@ PARAMETERS: Mapping[str, Declared] = {
         15.0, 'Time [s] of the robot from one candidate to the next.', largest=3600.0
     ),
     'save_period': _fixed(60.0, 'Time [s] from one checkpoint to the next.', largest=3600.0),
+    'compile': _fixed(
+        True,
+        'Let torch compile the update at the start, where a C++ compiler is: it takes a minute.',
+    ),
     'threads': _fixed(1, 'Processor threads; 0 is taken for 1.', largest=64),
     'seed': _fixed(0, 'Seed of everything random.', largest=2**31 - 1),
 }
@@ -67,6 +71,7 @@ class LearnerOptions:
     prior_steps: int
     candidate_period: float  # [s] of the robot
     save_period: float  # [s]
+    compile: bool
     threads: int
     seed: int
 

@@ -55,6 +55,7 @@ def write_files(folder: Path, spec: TaskSpec) -> dict[str, object]:
         'task': write_task(folder, spec),
         'folder': folder / 'learner',
         'prior_steps': 0,
+        'compile': False,
     }
 
 

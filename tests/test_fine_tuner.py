@@ -81,6 +81,26 @@ def test_the_first_candidate_is_the_base_model(tmp_path: Path, model: bytes):
     assert candidate.origin['base_sha256'] == tuner.base.sha256
 
 
+def test_a_compiled_update_is_the_eager_one_and_compiling_it_teaches_nothing(
+    tmp_path: Path, model: bytes
+):
+    eager, compiled = (
+        FineTuner(tmp_path / name, model, CONFIG, PRIOR) for name in ('eager', 'compiled')
+    )
+    before = weights(compiled)
+    compiled.compile()
+    for name, array in weights(compiled).items():
+        np.testing.assert_array_equal(array, before[name])
+    for tuner in (eager, compiled):
+        tuner.warm_up(NEVER)
+        for number in range(6):  # beyond PATIENCE
+            tuner.learn(transition(number))
+        tuner.update(tuner.updates_due)
+    assert changed(compiled, before) == {'actor', 'critic'}
+    for name, array in weights(compiled).items():
+        np.testing.assert_allclose(array, weights(eager)[name], rtol=1e-3, atol=1e-5)
+
+
 def test_critics_learn_alone_from_prior_data_and_then_until_the_robot_has_moved(
     tmp_path: Path, model: bytes
 ):

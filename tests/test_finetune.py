@@ -44,6 +44,7 @@ def tiny(out: Path, **options: object) -> FinetuneCommand:
         'out': out,
         'minutes': 0.05,  # three falls or more
         'prior_steps': 0,
+        'compile': False,
         'episodes': 1,
         'physics': LONG,
     }
@@ -102,8 +103,8 @@ def test_a_rehearsal_runs_goes_on_and_reports(
 def test_ctrl_c_keeps_what_there_is_and_leaves_no_process_behind(tmp_path: Path):
     code = (
         'import sys; from pathlib import Path; from sim_training.finetune import *\n'
-        f'main(FinetuneCommand(Path({str(BALANCE)!r}), out=Path(sys.argv[1]), prior_steps=0,'
-        "physics=Physics(urdf='cartpole_long.urdf')))"
+        f'main(FinetuneCommand(Path({str(BALANCE)!r}), out=Path(sys.argv[1]), prior_steps=0, '
+        "compile=False, physics=Physics(urdf='cartpole_long.urdf')))"
     )
     with running('-c', code, str(tmp_path / 'run')) as process:
         for stage in ('ROS domain', 'the learner is ', 'base acts; learner: '):

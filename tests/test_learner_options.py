@@ -13,6 +13,7 @@ from policy_nodes import SPEC
 from ros import ROOT, Peer
 
 from sac_ros.errors import UserError
+from sim_training import compiler
 from sim_training.learner_options import PARAMETERS
 
 pytest_plugins = ('policy_nodes',)
@@ -42,6 +43,21 @@ def test_what_cannot_work_is_told_in_one_line(
         make_node(peer, {**write_files(tmp_path, SPEC), **values})
     assert str(error.value).startswith(text)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_without_a_compiler_it_learns_more_slowly_and_says_so(
+    peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+):
+    monkeypatch.setattr(compiler, 'which', lambda _name: None)
+    diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    node = make_node(peer, {**write_files(tmp_path, SPEC), 'compile': True})
+    peer.executor.add_node(node)
+    wait_for_learning(diagnostics, '/learning/learner_node', state='waiting for control steps')
+    peer.executor.remove_node(node)
+    peer.do(node.close)
+    peer.do(node.destroy_node)
+    expected = 'learning is slower than it could be: no C++ compiler was found'
+    assert expected in capfd.readouterr().err
 
 
 def test_every_parameter_is_in_the_table_with_its_default_and_no_other():

@@ -54,7 +54,7 @@ def test_what_a_learner_offers_is_tried_and_judged_by_the_returns_that_it_tells(
 
     learner = parameters(
         model=MODEL, folder=tmp_path / 'learner', episode_topic='sim_node/episode',
-        prior_steps=300, candidate_period=1.0,
+        prior_steps=300, candidate_period=1.0, compile=False,
     )  # fmt: skip
     policy = parameters(
         model=MODEL, autostart=True, discovery_time=0.0, ramp_time=0.0, exploration=0.1,
