@@ -22,7 +22,7 @@ HEAD = (
     '| trained there | missed periods | wrong commands | p99 |\n'
     '|---|---|---|---|---|---|---|---|---|---|---|---|'
 )
-SMOOTHED = 5  # episodes in one point of a picture
+SMOOTHED = 5  # episodes in one point of a picture, or a tenth of them if that is more
 
 
 @dataclass(frozen=True)
@@ -92,19 +92,21 @@ def _draw(robot: str, results: Path, found: Mapping[int, Outcome]) -> bytes:
     figure = Figure(figsize=(8.0, 4.5), dpi=100, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(
-        title=f'{robot}: mean return of {SMOOTHED} episodes, with exploration',
+        title=f'{robot}: return with exploration, smoothed; without, at the end',
         xlabel='time of the robot [min]',
         ylabel='return (sum of rewards)',
     )
-    for seed in found:
+    for seed, outcome in found.items():
         with (results / f'{robot}-{seed}.csv').open(encoding='utf-8', newline='') as file:
             rows = list(csv.DictReader(file))
         minutes, returns = (
             np.array([float(row[name]) for row in rows]) for name in ('minutes', 'reward_sum')
         )
-        count = min(SMOOTHED, len(returns))
+        count = min(max(SMOOTHED, len(returns) // 10), len(returns))
         means = np.convolve(returns, np.ones(count) / count, mode='valid')
-        axes.plot(minutes[count - 1 :], means, label=f'seed {seed}')
+        label = f'seed {seed}, mean of {count} episodes'
+        (line,) = axes.plot(minutes[count - 1 :], means, label=label)
+        axes.plot(minutes[-1], outcome.tuned, 'o', color=line.get_color(), clip_on=False)
     first = next(iter(found.values()))
     for value, text, style in (
         (first.nominal, 'as trained', '-.'),
