@@ -11,6 +11,7 @@ from sac_ros.command_messages import CommandMessage, command_from_message, comma
 from sac_ros.messages import DIAGNOSTICS, LATCHED, RECORD, RESULTS, MessageError
 from sac_ros.spec import TaskSpec
 from sim_training.bench_command_watch import CommandWatch
+from sim_training.episode_record import EpisodeResult
 from sim_training.listener_node import EpisodeListener
 
 NO_COMMAND = np.empty(0)  # what nobody may send
@@ -22,10 +23,11 @@ class FinetuneListener(EpisodeListener):
     def __init__(self, namespace: str, domain_id: int, spec: TaskSpec) -> None:
         """Listen to the nodes of a namespace in a ROS domain, which run `spec`."""
         super().__init__(f'{namespace}/sim_node/episode', domain_id)
-        self.acting = ''  # sha256 of the model that acts
+        self.acting = ''  # sha256 of the model that acts; '' until it is known
         self.learning: dict[str, str] = {}  # what the learner has told last
         self.watch = CommandWatch(spec)  # what the robot is sent
         self._spec = spec
+        self._early: list[EpisodeResult] = []  # ended before it was known which model acts
         self._decisions: list[dict[str, str]] = []
         self._learner = f'{namespace}/learner_node: learning'
         policy, node = f'{namespace}/policy_node', self._node
@@ -39,6 +41,17 @@ class FinetuneListener(EpisodeListener):
 
     def __enter__(self) -> 'FinetuneListener':
         return self
+
+    def wait(self, seconds: float) -> list[EpisodeResult]:
+        """Return the results that have come, at the latest after `seconds`; each of them once.
+
+        They are held back until it is known which model acts: topics are found in any order.
+        """
+        self._early += super().wait(seconds)
+        if not self.acting:
+            return []
+        results, self._early = self._early, []
+        return results
 
     def take_decisions(self) -> list[dict[str, str]]:
         """Return the decisions that have come since the last call."""

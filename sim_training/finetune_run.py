@@ -130,9 +130,8 @@ class _Recorder:
                 node.check()
             if time.monotonic() - last > self._rehearsal.timeout:
                 words = '; '.join(f'{node.name} last said: {node.last_line()}' for node in nodes)
-                raise UserError(
-                    f'no episode has ended within {self._rehearsal.timeout:.0f} s; {words}'
-                )
+                timeout = f'{self._rehearsal.timeout:.0f} s'
+                raise UserError(f'no episode of a known model has ended within {timeout}; {words}')
 
     def _listen(self) -> bool:
         """Wait a moment; return whether an episode has ended."""

@@ -17,9 +17,12 @@ from test_run import processes_with
 
 from sac_ros.accepted_model import Acceptance, keep_accepted
 from sac_ros.errors import UserError
+from sac_ros.messages import LATCHED, RESULTS
 from sac_ros.policy import load_policy
 from sim_training import finetune
+from sim_training.episode_record import EpisodeResult, result_to_json
 from sim_training.finetune import FinetuneCommand, describe, main
+from sim_training.finetune_listener import FinetuneListener
 from sim_training.finetune_report import EPISODES, PICTURE, FinetuneReport
 from sim_training.physics import Physics
 from sim_training.tasks import load_task
@@ -98,6 +101,23 @@ def test_a_rehearsal_runs_goes_on_and_reports(
         assert report.episodes[: len(rows)] == rows
         assert report.episodes[-1].acting == 'accepted'
     assert processes_with(tmp_path) == []
+
+
+def test_an_episode_is_told_when_it_is_known_which_model_acts(peer: Peer):
+    info = peer.node.create_publisher(String, '/robot/policy_node/policy_info', LATCHED)
+    results = peer.node.create_publisher(String, '/robot/sim_node/episode', RESULTS)
+    early = EpisodeResult(1, 0.0, 3, True, False, {}, 0, ended_at=1.0)
+    results.publish(String(data=result_to_json(early)))
+    domain_id = peer.context.get_domain_id()
+    with FinetuneListener('/robot', domain_id, load_task('balance').spec) as listener:
+        wait_for(lambda: listener.wait(0.01) or listener._early, 'an episode')
+        assert [listener.wait(0.01) for _ in range(3)] == [[], [], []]
+        info.publish(String(data='{"sha256": "abc"}'))
+        told: list[EpisodeResult] = []
+        wait_for(lambda: told.extend(listener.wait(0.01)) or told, 'the episode')
+        assert told == [early]
+        assert listener.acting == 'abc'
+        assert listener.wait(0.01) == []
 
 
 def test_ctrl_c_keeps_what_there_is_and_leaves_no_process_behind(tmp_path: Path):
