@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from policy_nodes import NODE, SPEC, Arm
+from policy_nodes import NODE, Arm
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros import Peer, wait_for
@@ -21,7 +21,6 @@ from std_srvs.srv import Trigger
 
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.messages import LATCHED, RECORD, RESULTS
-from sac_ros.spec import TaskSpec
 
 LENGTH = 1000  # [ticks] of an episode
 
@@ -93,12 +92,6 @@ def check_control(steps: Sequence[ControlStep]) -> None:
     assert {step.fault.code for step in steps if step.fault} <= {'E_TICK_LATE'}
     # 5 rad/s^2 * 0.02 s
     assert np.abs(np.diff([step.command for step in steps], axis=0)).max() <= 0.1 + 1e-12
-
-
-def as_sent(action: tuple[float, ...], spec: TaskSpec = SPEC) -> tuple[float, ...]:
-    """Return an action as a model answers it, to the last digit."""
-    assert len(action) == spec.action_size
-    return tuple(np.array(action, dtype=np.float32).astype(float).tolist())
 
 
 def learning_in(folder: Path) -> dict[str, object]:

@@ -5,7 +5,7 @@ A test module takes them by `pytest_plugins = ('policy_nodes',)`.
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.lifecycle_node import PolicyNode
+from sac_ros.spec import TaskSpec
 from sac_ros.state_messages import state_message
 from sac_ros.step_message import step_from_message
 
@@ -107,6 +108,12 @@ def lone_node(peer: Peer) -> Iterator[Callable[..., PolicyNode]]:
     wait_for(has_gone, 'the node has gone: the next one has its name')
 
 
+def as_sent(action: Sequence[float], spec: TaskSpec = SPEC) -> tuple[float, ...]:
+    """Return an action as a model answers it, to the last digit."""
+    assert len(action) == spec.action_size
+    return tuple(np.array(action, dtype=np.float32).astype(float).tolist())
+
+
 class Arm:
     """The robot of SPEC as its controller and its operator see it, in one namespace."""
 
@@ -148,6 +155,15 @@ class Arm:
             return found and (code is None or (newest.fault and newest.fault.code) == code)
 
         wait_for(is_there, lambda: f'{mode}, {code}; the newest step is {self.newest()}')
+
+    def wait_for_action(self, action: Sequence[float]) -> None:
+        def acts() -> bool:
+            found = self.newest()
+            if found is None or found.action is None:  # a late tick stops, and decides nothing
+                return False
+            return tuple(found.action.astype(float)) == as_sent(action)
+
+        wait_for(acts, lambda: f'{action}; the newest step is {self.newest()}')
 
     def newest(self) -> ControlStep | None:
         return step_from_message(SPEC, self.records[-1]) if self.records else None

@@ -36,7 +36,7 @@ from sim_training.ros_domain import local_environment
 
 T = TypeVar('T')
 ROOT = Path(__file__).parents[1]
-WAIT = 30.0  # [s]: far more than anything needs, also on a busy machine
+WAIT = 90.0  # [s]: far more than anything needs, also beside others on each core
 TRANSITIONS = {
     'configure': (Transition.TRANSITION_CONFIGURE, 'inactive'),
     'activate': (Transition.TRANSITION_ACTIVATE, 'active'),

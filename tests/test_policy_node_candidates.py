@@ -12,8 +12,8 @@ from onnx import ModelProto, numpy_helper
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import NodeProcess, running
-from offers import Learner, as_sent, check_control, learning_in
-from policy_nodes import ACTION, SPEC, Arm, start
+from offers import Learner, check_control, learning_in
+from policy_nodes import ACTION, SPEC, Arm, as_sent, start
 from ros import wait_for
 
 from sac_ros.model_file import MAX_BYTES

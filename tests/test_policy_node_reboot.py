@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from model_builders import constant_model
 
@@ -94,11 +93,11 @@ def test_another_model_is_a_new_base_and_ends_what_was_learnt_for_the_old_one(
     assert told['text'] == 'another model was asked for'
     dropped = learner.wait_for('rolled back', OnnxPolicy(OTHER, 'm').sha256)
     assert dropped['text'] == 'another base model was asked for'
-    wait_for(lambda: lone_arm.newest().action[0] == np.float32(0.7), 'the new base')
+    lone_arm.wait_for_action((0.7, -0.9))
     wait_for_values(diagnostics, LONE_NODE, 'the new base', acting='base', base_return='')
     assert not (tmp_path / 'accepted.onnx').exists()
     assert learner.call('rollback').success  # to the base before, not to what had been learnt
-    wait_for(lambda: lone_arm.newest().action[0] == np.float32(ACTION[0]), 'the old base')
+    lone_arm.wait_for_action(ACTION)
     learner.close()
 
 

@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import NodeProcess, running
-from offers import Learner, as_sent, check_control, learning_in
+from offers import Learner, check_control, learning_in
 from policy_nodes import ACTION, NODE, SPEC, Arm, start, wait_for_values
 from ros import Peer, wait_for
 from sensor_msgs.msg import JointState
@@ -31,14 +31,6 @@ def process(model: Path, folder: Path) -> Iterator[NodeProcess]:
         yield process
 
 
-def wait_for_action(arm: Arm, action: tuple[float, ...]) -> None:
-    def acts() -> bool:
-        newest = arm.newest()
-        return newest is not None and tuple(newest.action.astype(float)) == as_sent(action)
-
-    wait_for(acts, lambda: f'{action}; the newest step is {arm.newest()}')
-
-
 @pytest.mark.fault('F05', 'ACTIVE', 'E_CAND_WORSE')
 def test_a_candidate_is_tried_and_accepted_and_a_worse_one_is_rolled_back_after_one_episode(
     learner: Learner, peer: Peer, arm: Arm, folder: Path
@@ -50,7 +42,7 @@ def test_a_candidate_is_tried_and_accepted_and_a_worse_one_is_rolled_back_after_
 
     learner.tell(0, 9.0, 10.0, 11.0)
     assert learner.wait_for('on trial', better)['before'] == [9.0, 10.0, 11.0]
-    wait_for_action(arm, (0.5, -0.9))
+    arm.wait_for_action((0.5, -0.9))
     assert arm.newest().model == 1
     learner.tell(1, 12.0, 13.0, 14.0)
     accepted = learner.wait_for('accepted', better)
@@ -60,18 +52,18 @@ def test_a_candidate_is_tried_and_accepted_and_a_worse_one_is_rolled_back_after_
 
     other = learner.offer(OTHER)
     learner.wait_for('on trial', other)
-    wait_for_action(arm, (0.3, -0.9))
+    arm.wait_for_action((0.3, -0.9))
     learner.tell(2, 5.0)
     fallen = learner.wait_for('rolled back', other)
     assert fallen['code'] == 'E_CAND_WORSE'
     assert fallen['text'] == 'return 5 of 1 episode; 13 +- 1 of 3 episodes before'
-    wait_for_action(arm, (0.5, -0.9))
+    arm.wait_for_action((0.5, -0.9))
     learner.offer(OTHER)
     assert learner.wait_for('refused', other)['code'] == 'E_CAND_KNOWN'
 
     learner.tell(3, 1.0)  # the accepted one, now far below the base
     assert learner.wait_for('rolled back', better)['before'] == [9.0, 10.0, 11.0]
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
     assert not (folder / 'accepted.onnx').exists()
     diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
     told = wait_for_values(diagnostics, NODE, 'the base', acting='base', base_return='10')
@@ -95,7 +87,7 @@ def test_the_base_model_acts_at_once_when_somebody_asks_for_it(
     answer = learner.call('base_model')
     assert answer.success
     assert answer.message == 'the base model acts; no candidate is accepted any more'
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
     assert not (folder / 'accepted.onnx').exists()
     learner.offer(better)
     assert learner.wait_for('refused', sha256)['code'] == 'E_CAND_UNWANTED'
@@ -111,7 +103,7 @@ def test_a_trial_ends_when_no_candidate_is_wanted_any_more(learner: Learner, arm
 
     assert learner.set('accept_candidates', False)
     assert learner.wait_for('rolled back', sha256)['code'] == 'E_CAND_UNWANTED'
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
 
 
 @pytest.mark.fault('F05', 'FAULT', 'E_ESTOP')
@@ -124,7 +116,7 @@ def test_an_emergency_stop_ends_a_trial(learner: Learner, arm: Arm):
     assert learner.wait_for('rolled back', sha256)['code'] == 'E_ESTOP'
     assert arm.call('reset').success
     arm.wait_for_mode(Mode.ACTIVE)
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
 
 
 @pytest.mark.fault('F05', 'SAFE', 'E_OBS_RANGE')
@@ -147,7 +139,7 @@ def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_o
     arm.wait_for_mode(Mode.SAFE)
     arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
 
 
 @pytest.mark.fault('F01', 'ACTIVE', 'W_LEARNER_LOST')
@@ -168,7 +160,7 @@ def test_a_trial_that_nobody_judges_ends(learner: Learner, peer: Peer, arm: Arm)
     assert acted > 1_500
     assert len(arm.records) - begin > acted + 150  # those in which it did not act do not count
     assert told['text'].endswith('; the longest episode has 3')
-    wait_for_action(arm, ACTION)
+    arm.wait_for_action(ACTION)
     wait_for_values(diagnostics, NODE, 'the warning', **{'count.W_LEARNER_LOST': '1'})
 
 
