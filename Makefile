@@ -29,7 +29,7 @@ demo: setup ## train a small task, export it, run it over ROS 2 topics, show the
 test: setup ## run every test, the ROS 2 ones included; sac_ros must be covered by them
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -m 'not ros' -n 2 --dist loadfile
-	$(BIN)/coverage run -m pytest -m ros
+	$(BIN)/coverage run -m pytest -m ros -n 2 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet
 	$(BIN)/python tests/coverage_floor.py
