@@ -1,6 +1,7 @@
 """Learning curves of ours and of Stable-Baselines3 on the same envs, budgets and seeds.
 
     python benchmarks/learning.py train --env Hopper-v5 --side sac_ros --preset crossq
+    python benchmarks/learning.py train --env Hopper-v5 --side sac_ros --preset flash+utd_ratio=2
     python benchmarks/learning.py train --env Hopper-v5 --side sb3_sac --seeds 0 1 2
     python benchmarks/learning.py report
 
@@ -18,7 +19,7 @@ from typing import Literal
 from commands import Commands, run_command
 from learning_goals import GOALS, OURS, evaluation_episodes
 from learning_report import write_report
-from learning_results import Job, read_facts
+from learning_results import KIND, Job, read_facts
 
 from sac_ros.errors import UserError
 from sim_training.stop_signals import StopSignals
@@ -40,7 +41,7 @@ class TrainOptions:
     """Ours, or an algorithm of Stable-Baselines3 with the settings of rl-baselines3-zoo."""
 
     preset: str | None = None
-    """Preset of ours; by default sac."""
+    """Preset of ours, with options of it that are different: flash+utd_ratio=2; by default sac."""
 
     steps: int | None = None
     """Environment steps of each training; by default what RESULTS.md compares."""
@@ -100,8 +101,10 @@ def make_jobs(options: TrainOptions) -> list[Job]:
     if options.preset is not None and side != OURS:
         raise UserError(f'--preset does not go with {side}; it is for {OURS}')
     preset = (options.preset or 'sac') if side == OURS else None
-    if preset is not None and not re.fullmatch(r'\w+', preset):
-        raise UserError(f'--preset is {preset!r}; allowed: letters, digits, underscores')
+    if preset is not None and not re.fullmatch(KIND, preset):
+        raise UserError(
+            f'--preset is {preset!r}; allowed: <preset>+<option>=<value>, as in sac+tau=0.01'
+        )
     steps = GOALS[env].steps if options.steps is None else options.steps
     episodes = evaluation_episodes(env) if options.episodes is None else options.episodes
     numbers = (steps, options.threads, options.evaluate_every, episodes)

@@ -76,13 +76,23 @@ def run_sac_ros(words: list[str], signals: StopSignals) -> None:
 
 def _train_words(job: Job) -> list[str]:
     begun = (job.run / RUN_FILE).exists()
-    how = ['--resume'] if begun else ['--seed', job.seed, '--preset', job.preset]
+    how = ['--resume'] if begun else ['--seed', job.seed, *_preset_words(job)]
     words = [
         'train', job.env, '--out', job.run, '--steps', job.steps,
         '--evaluate-every', job.evaluate_every, '--evaluation-episodes', job.episodes,
         '--threads', job.threads, *how, '--json',
     ]  # fmt: skip
     return [str(word) for word in words]
+
+
+def _preset_words(job: Job) -> list[str]:
+    assert job.preset is not None, job.name
+    preset, *changes = job.preset.split('+')
+    words = ['--preset', preset]
+    for change in changes:
+        option, _, value = change.partition('=')
+        words += [f'--sac.{option.replace("_", "-")}', value]
+    return words
 
 
 def _error(output: str) -> str:
@@ -120,7 +130,7 @@ def _write_facts(job: Job, score: object, sha256: object) -> None:
         threads=job.threads,
         machine=machine(),
         versions=library_versions(),
-        settings=f'--preset {job.preset}',
+        settings=' '.join(_preset_words(job)),
         commit=None if commit is None else str(commit),
         exported=score,
         sha256=str(sha256),

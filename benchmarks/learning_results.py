@@ -17,6 +17,7 @@ from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 
 HEADER = ['step', 'return', 'seconds']
+KIND = r'\w+(?:\+\w+=[\w.]+)*'  # a preset and its options that are different: flash+utd_ratio=2
 
 
 class Evaluation(NamedTuple):
@@ -36,7 +37,7 @@ class Job:
 
     env: str
     side: str
-    preset: str | None  # of ours
+    preset: str | None  # of ours, as KIND has it
     seed: int
     steps: int = 0  # environment steps
     evaluate_every: int = 5_000  # environment steps
@@ -185,7 +186,7 @@ def _evaluation(row: Sequence[str]) -> Evaluation | None:
 
 
 def _job(results: Path, path: Path) -> Job:
-    words = re.fullmatch(r'(\w+?)(?:-(\w+))?-(\d+)', path.stem)
+    words = re.fullmatch(rf'(\w+?)(?:-({KIND}))?-(\d+)', path.stem)
     if words is None or words[1] not in SIDES or (words[2] is not None) != (words[1] == OURS):
         peers = ', '.join(side for side in SIDES if side != OURS)
         raise UserError(

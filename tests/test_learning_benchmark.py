@@ -141,7 +141,7 @@ def test_a_signal_stops_a_peer_and_what_it_has_done_stays_unfinished(
         (
             ['train', *map(str, SHORT), '--side', 'sac_ros', '--preset', '../x'],
             1,
-            "--preset is '../x'; allowed: letters, digits, underscores",
+            "--preset is '../x'; allowed: <preset>+<option>=<value>, as in sac+tau=0.01",
         ),
         (
             ['train', *map(str, SHORT), '--side', 'sb3_sac', '--steps', '0'],

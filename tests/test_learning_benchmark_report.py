@@ -141,10 +141,10 @@ def test_who_never_gets_to_where_the_peer_ends_is_told(tmp_path: Path) -> None:
 def test_the_goal_is_missed_by_a_mean_below_it(tmp_path: Path) -> None:
     results, page = tmp_path / 'results', page_of(tmp_path)
     for seed, score in ((0, 3500.0), (1, 2490.0)):  # mean 2995
-        job = Job('Hopper-v5', 'sac_ros', 'flash', seed, results=results)
+        job = Job('Hopper-v5', 'sac_ros', 'flash+tau=0.01', seed, results=results)
         write_curve(job.curve, [Evaluation(200_000, score, 1.0)])
     assert call('report', '--results', results, '--page', page) == 0
-    cells = line_of(page.read_text(), 'Hopper-v5', 'sac_ros flash')
+    cells = line_of(page.read_text(), 'Hopper-v5', 'sac_ros flash+tau=0.01')
     assert cells[3] == '2995 (2490 to 3500)'
     assert cells[-1] == 'not reached'
 
