@@ -1,6 +1,7 @@
 """Fine-tuning on three robots that differ, beside training from scratch on as much data of each.
 
     python benchmarks/finetuning.py run balance-long-pole --seeds 0 1 2
+    python benchmarks/finetuning.py compensate reach-weak-joint
     python benchmarks/finetuning.py report
 
 What is finished is skipped, what was stopped goes on.  FINETUNING.md says how it is measured.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import Commands, run_command
+from finetuning_compensated import CompensatedPolicy
 from finetuning_report import OUTCOME, Outcome, write_report
 
 from sac_ros.errors import UserError, nearest
@@ -83,6 +85,14 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class CompensateOptions:
+    """Score the model that ships with its commands made up for weak motors, in simulation."""
+
+    robot: str
+    """Which robot: reach-weak-joint."""
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """Draw the returns and write their table."""
 
@@ -101,23 +111,32 @@ def main(words: Sequence[str]) -> int:
 def run(options: object) -> None:
     """Do what is not finished yet.  Raises UserError, and SystemExit if stopped."""
     assert isinstance(options, RunOptions)
-    if options.robot not in ROBOTS:
-        raise UserError(
-            f"robot '{options.robot}' is unknown{nearest(options.robot, ROBOTS)}; known: "
-            f'{", ".join(ROBOTS)}'
-        )
+    robot = _find_robot(options.robot)
     for seed in options.seeds:
         facts = options.results / f'{options.robot}-{seed}.json'
         if facts.exists():
             print(f'finetuning: {facts} is there', file=sys.stderr)
         else:
-            _run(options, ROBOTS[options.robot], seed, facts)
+            _run(options, robot, seed, facts)
+
+
+def _find_robot(name: str) -> Robot:
+    if name not in ROBOTS:
+        raise UserError(
+            f"robot '{name}' is unknown{nearest(name, ROBOTS)}; known: {', '.join(ROBOTS)}"
+        )
+    return ROBOTS[name]
+
+
+def _model(robot: Robot) -> Path:
+    """Return the model that ships."""
+    return HERE.parent / 'models' / f'{robot.task}.onnx'
 
 
 def _run(options: RunOptions, robot: Robot, seed: int, facts: Path) -> None:
     """Fine-tune, train from scratch, score all, and keep what came out."""
     folder = options.runs / f'{options.robot}-{seed}'
-    model = HERE.parent / 'models' / f'{robot.task}.onnx'
+    model = _model(robot)
     result = _finetune(options, robot, seed, model, folder)
     with (folder / EPISODES).open(encoding='utf-8', newline='') as file:
         steps = sum(int(row['length']) for row in csv.DictReader(file))
@@ -191,6 +210,23 @@ def _score(policy: OnnxPolicy, task: str, physics: Physics) -> float:
     return sum(episode.reward_sum for episode in episodes) / SCORED
 
 
+def compensate(options: object) -> None:
+    """Print what the model that ships comes to when its commands make up for weak motors."""
+    assert isinstance(options, CompensateOptions)
+    robot = _find_robot(options.robot)
+    if not robot.physics.motor:
+        raise UserError(f"the motors of '{options.robot}' are not weak: nothing to make up for")
+    model = _model(robot)
+    policy = CompensatedPolicy(model, robot.physics)
+    before, score = (
+        _score(each, robot.task, robot.physics) for each in (load_policy(model), policy)
+    )
+    print(
+        f'{options.robot}: return {before:.1f}, compensated {score:.1f}; '
+        f'{policy.at_bound / policy.actions:.0%} of its actions ask for more than the bounds allow'
+    )
+
+
 def report(options: object) -> None:
     """Write pictures and page."""
     assert isinstance(options, ReportOptions)
@@ -199,6 +235,7 @@ def report(options: object) -> None:
 
 COMMANDS: Commands = {
     'run': (RunOptions, run),
+    'compensate': (CompensateOptions, compensate),
     'report': (ReportOptions, report),
 }
 
