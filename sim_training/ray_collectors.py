@@ -23,7 +23,7 @@ from sim_training.run_state import Run, check_learning, save_run
 
 STEPS = 50  # asked for in one request: 1 s at 50 Hz
 WAIT = 1.0  # [s] after which `collect` returns with nothing, so that a signal is not left waiting
-PATIENCE = 60.0  # [s] of waiting without any collector before the run ends
+PATIENCE = 120.0  # [s] of waiting without any collector before the run ends
 SILENCE = 300.0  # [s] without an answer after which a collector hangs, as of an env's process here
 LOSSES = 3  # of each collector, in a row and without a step of any, before the run ends
 LONGEST_REASON = 200  # characters of what Ray says of a loss

@@ -38,7 +38,7 @@ def start_cli(*words: object) -> subprocess.Popen[str]:
 
 def wait_for(is_true: Callable[[], object], child: subprocess.Popen[str]) -> None:
     """Wait while a process runs until something is true."""
-    deadline = time.monotonic() + 100.0
+    deadline = time.monotonic() + 200.0
     while not is_true():
         assert child.poll() is None, child.communicate()
         assert time.monotonic() < deadline

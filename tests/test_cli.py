@@ -224,7 +224,7 @@ def test_without_the_train_extra_a_command_says_what_to_install(sac_ros, monkeyp
 
 def test_standard_output_holds_the_result_alone(process):
     child = process('probe', 'noise', '--json')
-    output, error = child.communicate(timeout=60)
+    output, error = child.communicate(timeout=150)
     assert child.returncode == 0
     assert json.loads(output)['task'] == 'noise'
     for noise in ('printed by Python', 'written by a C library', 'echoed by a child process'):
@@ -237,7 +237,7 @@ def test_a_reader_that_has_read_enough_causes_no_traceback(process):
     assert child.stdout.readline() == 'lines  line\n'
     child.stdout.close()
     assert child.stderr.read() == ''
-    assert child.wait(timeout=60) == 0
+    assert child.wait(timeout=150) == 0
 
 
 @pytest.mark.fault('H08', 'exit 130', '')
@@ -245,7 +245,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(process):
     child = process('probe', 'sleep', '--json')
     assert child.stderr.readline() == 'asleep\n'
     child.send_signal(signal.SIGINT)
-    output, error = child.communicate(timeout=60)
+    output, error = child.communicate(timeout=150)
     assert child.returncode == 130
     assert error == 'sac-ros: interrupted\n'
     assert json.loads(output) == {'error': 'interrupted'}

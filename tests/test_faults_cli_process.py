@@ -29,7 +29,7 @@ def test_ctrl_c_leaves_no_file_at_any_stage(tmp_path: Path, finished_run: Path, 
     try:
         wait_for(stage_is_reached, child)
         child.send_signal(signal.SIGINT)
-        output, errors = child.communicate(timeout=60.0)
+        output, errors = child.communicate(timeout=150.0)
     finally:
         child.kill()
         child.communicate()
@@ -55,7 +55,7 @@ def test_a_model_may_have_any_name(tmp_path: Path, finished_run: Path, capsys, n
 def test_a_name_that_is_no_text_is_printed_escaped(tmp_path: Path):
     path = tmp_path / os.fsdecode(b'no \xff text.onnx')
     export_model(path, load_task('balance').spec)
-    output, errors = start_cli('evaluate', path, '--episodes', '1').communicate(timeout=100.0)
+    output, errors = start_cli('evaluate', path, '--episodes', '1').communicate(timeout=200.0)
     assert output.startswith(f'{tmp_path}/no \\udcff text.onnx on balance, 1 episodes\n')
     assert errors == ''
 

@@ -120,7 +120,7 @@ def test_a_seed_repeats_an_episode_in_a_fresh_process_and_nothing_else_is_heard(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=150.0,
         check=False,
     )
     assert child.stderr == ''

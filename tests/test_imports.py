@@ -223,7 +223,7 @@ def _python(*arguments: str, first: Path = ROOT) -> subprocess.CompletedProcess[
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         cwd=first,
         env=environment,
     )

@@ -43,7 +43,7 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     job = Job(PENDULUM, 'sac_ros', 'sac_v1+tau=0.01', 3, runs=runs, results=results)
     words = [sys.executable, str(BENCHMARK), *words_of(job, steps=40_000)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as benchmark:
-        deadline = time.monotonic() + 100.0
+        deadline = time.monotonic() + 200.0
         while not read_progress(job.run / CSV):
             assert benchmark.poll() is None, benchmark.communicate()
             assert time.monotonic() < deadline

@@ -153,7 +153,7 @@ def test_a_trial_that_nobody_judges_ends(learner: Learner, peer: Peer, arm: Arm)
     wait_for(lambda: len(arm.records) > begin + 200, 'ticks in which it does not act')
     assert arm.enable(True).success
 
-    told = learner.wait_for('rolled back', sha256, timeout=60.0)
+    told = learner.wait_for('rolled back', sha256, timeout=150.0)
     assert told['code'] == 'W_LEARNER_LOST'
     # 5 episodes of 3 ticks are over at once: a model that does not fall has 30 s of 50 ticks.
     acted = int(told['text'].split()[3])

@@ -144,7 +144,7 @@ def test_without_ros_it_says_in_one_line_what_to_install(models, tmp_path: Path)
         text=True,
         cwd=tmp_path,
         env={**os.environ, 'PYTHONPATH': os.pathsep.join((str(tmp_path), str(ROOT)))},
-        timeout=60,
+        timeout=150,
     )  # fmt: skip
     assert done.returncode == 1
     assert "sac-ros: ROS 2 is needed and 'rclpy' is missing" in done.stderr

@@ -28,6 +28,6 @@ def test_making_an_env_prints_nothing():
 
 def _run(script: str) -> tuple[str, str]:
     done = subprocess.run(
-        [sys.executable, '-c', script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, '-c', script], capture_output=True, text=True, timeout=150, check=True
     )
     return done.stdout, done.stderr

@@ -92,7 +92,7 @@ def test_a_signal_saves_all_trials_and_says_how_to_go_on(start_sweep, tmp_path: 
     wait_for(lambda: all(t.exists() and t.read_text().count('\n') > 1 for t in tables), sweep)
     pids = holders(tmp_path)
     sweep.send_signal(signal.SIGTERM)
-    output, errors = sweep.communicate(timeout=60.0)
+    output, errors = sweep.communicate(timeout=150.0)
     assert (sweep.returncode, output) == (143, '')
     assert not any(map(is_alive, pids))
     assert all(saved_step(trial) > 0 for trial in trial_folders(tmp_path))

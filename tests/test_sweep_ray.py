@@ -34,7 +34,7 @@ def make_training(folder: Path, steps: int) -> TrainCommand:
 
 
 def look_until(training: RayTraining, is_true: Callable[[Look], object]) -> Look:
-    deadline = time.monotonic() + 100.0
+    deadline = time.monotonic() + 200.0
     while not is_true(look := training.look()):
         assert time.monotonic() < deadline, look
         time.sleep(0.05)

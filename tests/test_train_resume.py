@@ -162,7 +162,7 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path):
         wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 1, child)  # noqa: B023
         child.send_signal(number)
     for number, child in children.items():
-        output, errors = child.communicate(timeout=60.0)
+        output, errors = child.communicate(timeout=150.0)
         assert (child.returncode, output) == (128 + number, '')
         folder = folders[number]
         step = read_actor(folder / CURRENT)[1].counters.step
