@@ -3,10 +3,18 @@
 import json
 from dataclasses import dataclass, field
 
+import pydantic
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from sac_ros.errors import UserError
+from sac_ros.model_error import one_line
+from sac_ros.spec import first_problem
 from sac_ros.timing import Samples
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(
+    frozen=True, config=ConfigDict(extra='forbid', allow_inf_nan=False)
+)
 class EpisodeResult:
     """A finished episode."""
 
@@ -62,6 +70,16 @@ def result_to_json(result: EpisodeResult) -> str:
 
 
 def result_from_json(text: str) -> EpisodeResult:
-    """Return the result in a text of `result_to_json`."""
-    data = json.loads(text)
-    return EpisodeResult(reward_sum=data.pop('return'), **data)
+    """Return the result in a text of `result_to_json`.  Raises UserError for any other text."""
+    try:
+        data = json.loads(text)
+        if isinstance(data, dict) and 'return' in data:
+            data['reward_sum'] = data.pop('return')
+        return _RESULT.validate_python(data)
+    except ValidationError as error:
+        raise UserError(f'the result of an episode: {one_line(first_problem(error))}') from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'the result of an episode is no JSON: {error}') from error
+
+
+_RESULT = TypeAdapter(EpisodeResult)

@@ -53,6 +53,7 @@ class FineTuner:
 
         `prior` is what was simulated, `past` what the robot did before it goes on.
         """
+        _check_config(config)
         self.base = OnnxPolicy(model, 'the base model')
         self.spec = spec = self.base.spec
         self.notes: list[str] = []  # for the user
@@ -81,6 +82,7 @@ class FineTuner:
             self._store(self._prior, transition)
         if hindsight is not None:
             self._add(self._prior, hindsight.flush())
+        self._has_prior = bool(prior)
         self._owed = 0.0  # updates
         self._seen = 0  # transitions of the robot
         for transition in past:
@@ -123,7 +125,7 @@ class FineTuner:
 
     def warm_up(self, should_stop: Callable[[], bool]) -> None:
         """Let the critics learn from prior data what is still missing; the actor stays."""
-        while self._prior.size > 0 and self.agent.updates < WARM_UP and not should_stop():
+        while self._has_prior and self.agent.updates < WARM_UP and not should_stop():
             batches = self._prior.sample(self._generator, AT_ONCE * self.config.batch_size)
             self.agent.update(batches, is_critics_only=True)
 
@@ -135,7 +137,8 @@ class FineTuner:
     def update(self, count: int) -> None:
         """Learn from so many batches.  Raises UserError when learning has diverged."""
         size = self.config.batch_size
-        share = round(self.config.prior_fraction * size) if self._prior.size > 0 else 0
+        # Where people alone have shown something, one transition counts once in a batch.
+        share = min(round(self.config.prior_fraction * size), self._prior.size)
         parts = (self._prior, share), (self._replay, size - share)
         batches = sample_shares(parts, self._generator, count)
         self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
@@ -212,6 +215,16 @@ class FineTuner:
     def _buffer(self, capacity: int) -> ReplayBuffer:
         sizes = self.spec.observation_size, self.spec.action_size
         return ReplayBuffer(capacity, *sizes, self.config.gamma, self.config.n_step)
+
+
+def _check_config(config: SACConfig) -> None:
+    """Refuse what a model cannot begin: its file holds neither batch norms nor a reward scale."""
+    if config.norm not in ('none', 'layer') or config.normalise_reward:
+        raise UserError(
+            f'fine-tuning with sac.norm {config.norm} and sac.normalise_reward '
+            f'{config.normalise_reward} cannot begin from a model; allowed: norm none or layer, '
+            'and no normalise_reward, as in the preset robot'
+        )
 
 
 def _begin_from(agent: SAC, actor: dict[str, torch.Tensor]) -> None:

@@ -45,8 +45,14 @@ class Hindsight:
         return [
             self._towards(step, episode[self._generator.integers(number, len(episode))], spread)
             for number, step in enumerate(episode)
+            if not self._is_judged(step)
             for spread in SPREADS
         ]
+
+    def _is_judged(self, step: Transition) -> bool:
+        """Tell whether a person has ended a step, whom the task's own reward would deny."""
+        terms = split_observation(self._task.spec, step.next_observation)
+        return step.terminated and not self._task.terminated(terms)
 
     def _towards(self, step: Transition, later: Transition, spread: float) -> Transition:
         """Return a step as if its goal had been about where the tool is at the end of `later`."""

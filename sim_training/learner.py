@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.control_step import ControlStep
+from sac_ros.control_step import ControlStep, Mode
 from sac_ros.errors import UserError, WriteError
 from sac_ros.fault import Fault
 from sac_ros.messages import LATCHED, RECORD, RESULTS
@@ -71,6 +71,7 @@ class LearnerNode(Node):
         self._folder.callback(self._experience.close)
         self._tuner: FineTuner | None = None
         self._newest: ControlStep | None = None
+        self._has_acted = False  # since the last verdict
         self._is_ending = self._is_paused = self._has_failed = False
         self._has_prior = False  # data, by which the critics warm up
         self._has_news = False  # the actor is not the one that was offered last
@@ -216,20 +217,28 @@ class LearnerNode(Node):
                 self._experience.add_reward(np.array(message.data))
                 return
             self._newest = step_from_message(self._policy.spec, message)
+            self._has_acted |= self._newest.mode is Mode.ACTIVE
             self._experience.add_tick(self._newest)
 
     def _end_episode(self, message: String) -> None:
+        try:
+            result = result_from_json(message.data)
+        except UserError as error:
+            self.get_logger().warning(f'refused: {error}', throttle_duration_sec=1.0)
+            return
         with self._warned_of_disk():
-            self._experience.add_end(result_from_json(message.data).ended_at)
+            self._experience.add_end(result.ended_at)
 
     def _tell_return(self, episode: EpisodeReturn) -> None:
         self._report.add_episode(episode)
-        if episode.is_whole:
-            facts = {
+        if episode.is_whole or episode.is_interrupted:
+            facts: dict[str, object] = {
                 'model': episode.model,
                 'return': episode.reward_sum,
                 'length': episode.length,
             }
+            if episode.is_interrupted:
+                facts['interrupted'] = True
             self._returns.publish(String(data=json.dumps(facts)))
 
     def _offer(self, tuner: FineTuner) -> None:
@@ -277,12 +286,13 @@ class LearnerNode(Node):
         return self._judge('failure', answer)
 
     def _judge(self, verdict: str, answer: Trigger.Response) -> Trigger.Response:
-        """End the episode with the newest tick, as a person says."""
-        if self._newest is None or self._is_paused:
+        """End the episode with the newest tick, or with the last one before a stop."""
+        if self._newest is None or self._is_paused or not self._has_acted:
             answer.message = 'nothing is being learned from that could be judged'
             return answer
         with self._warned_of_disk():
             self._experience.add_end(self._newest.stamp, VERDICTS[verdict])
+        self._has_acted = False
         answer.success, answer.message = True, f'{verdict}: the episode has ended'
         self.get_logger().info(answer.message)
         return answer

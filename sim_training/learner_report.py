@@ -1,5 +1,6 @@
 """LearnerReport: what a learner tells people once a second, on /diagnostics (REP 107)."""
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -37,10 +38,12 @@ class LearnerReport:
         self._newest_return = episode.reward_sum
 
     def take_decision(self, message: String) -> None:
-        """Note what the policy node has decided on a candidate."""
-        decision = json.loads(message.data)
-        self._decisions[str(decision['decision'])] += 1
-        self._last_decision = f'{decision["decision"]}: {decision["text"]}'
+        """Note what the policy node has decided on a candidate; any other text is left out."""
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            decision = json.loads(message.data)
+            line = f'{decision["decision"]}: {decision["text"]}'
+            self._decisions[str(decision['decision'])] += 1
+            self._last_decision = line
 
     def publish(self, state: str, tuner: FineTuner | None) -> None:
         """Tell how things are; `state` is what the learner is doing."""

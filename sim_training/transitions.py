@@ -6,7 +6,7 @@ acts.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ SAME_COMMAND = 1e-5
 LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
 GOAL = 'goal_from_tool'
 NEW_GOAL = 0.1  # [m]: no tool moves that far in a period
+STOPPED = Mode.SAFE, Mode.FAULT
 
 # (tick, tick after it) -> reward, or None where nobody gave one
 Score = Callable[[ControlStep, ControlStep], float | None]
@@ -48,6 +49,7 @@ class EpisodeReturn:
     reward_sum: float  # undiscounted return
     length: int  # transitions
     is_whole: bool  # one model acted from its beginning to its end, and nothing is missing
+    is_interrupted: bool = False  # a person took the robot out of play in the middle of it
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class _Episode:
     length: int = 0
     model: int = 0
     is_whole: bool = True
+    is_rest: bool = False  # a play is over: this is what a robot does until the next one
 
     def add(self, transition: Transition, model: int) -> None:
         """Take the next transition, under the model that acted when it ended."""
@@ -103,6 +106,7 @@ class TransitionMaker:
         self._ends: deque[_End] = deque()
         self._last: ControlStep | None = None  # a transition may begin here
         self._seen: ControlStep | None = None  # the tick before, whatever it was
+        self._held: Transition | None = None  # the last one before a stop: it may still be judged
         self._episode = _Episode(is_whole=False)  # we may have come in the middle of it
 
     def add(self, step: ControlStep) -> None:
@@ -113,7 +117,8 @@ class TransitionMaker:
         """End the episode with the tick that saw the state stamped `stamp` [s].
 
         A verdict, from a person, is added to the reward of the last transition, behind which there
-        is then nothing; without one the episode was cut off.
+        is then nothing; without one the episode was cut off.  A robot that has been stopped can be
+        judged until it acts again: then the last transition is that before the stop.
         """
         self._ends.append(_End(stamp, verdict))
 
@@ -142,26 +147,47 @@ class TransitionMaker:
         seen, self._seen = self._seen, step
         end = self._end_before(step)
         is_at_end = end is not None and end.stamp >= step.stamp - 0.5 * self._spec.dt
+        self._release(step, end, transitions)
         if step.sequence == 1 or (end is not None and not is_at_end):
             # Before this tick: nothing leads here.  Cut off, unless an end was told of.
             self._finish(returns, is_cut=end is None or end.is_break)
             last = end = None
-        elif not (self._is_told or is_at_end) and self._is_new_play(seen, step):
-            self._finish(returns, is_cut=True)
+        elif not self._is_told and self._is_new_play(seen, step, is_at_end=is_at_end):
+            is_disabled = step.fault is not None and step.fault.code == 'W_DISABLED'
+            self._finish(returns, is_cut=True, is_interrupted=is_disabled)
             last = None
         transition = None if last is None else self._between(last, step, end)
         if transition is not None:
-            transitions.append(transition)
+            if end is None and self._waiting and _stops(step, self._waiting[0]):
+                self._held = transition
+            else:
+                transitions.append(transition)
             self._episode.add(transition, step.model)
         elif (last is not None or step.fault is not None) and self._has_begun:
             self._episode.is_whole = False
         is_terminated = transition is not None and transition.terminated
         if is_at_end or is_terminated or self._episode.length == self._time_limit:
             self._finish(returns, is_cut=end is not None and end.is_break)
-            if self._has_goal and not self._is_told and not (end and end.is_break):
-                self._episode.is_whole = False  # it may be at its goal already
+            if not self._is_told and not (end and end.is_break):
+                is_judged = end is not None and end.verdict is not None
+                self._episode.is_rest = is_judged or self._has_goal
+                if self._has_goal:
+                    self._episode.is_whole = False  # it may be at its goal already
         if not is_at_end and self._may_begin(step):
             self._last = step
+
+    def _release(self, step: ControlStep, end: _End | None, transitions: list[Transition]) -> None:
+        """Give out the transition before a stop: judged, or because the robot acts again."""
+        held = self._held
+        if held is None:
+            return
+        if end is not None and end.verdict is not None:
+            reward = held.reward + end.verdict
+            held, self._held = replace(held, reward=reward, terminated=True), None
+            transitions.append(held)
+        elif step.mode not in STOPPED:
+            self._held = None
+            transitions.append(held)
 
     def _end_before(self, step: ControlStep) -> _End | None:
         """Return the last end that was told of, up to this tick."""
@@ -179,11 +205,16 @@ class TransitionMaker:
         """Tell whether what is missing now is missing in an episode."""
         return self._is_told or self._episode.length > 0
 
-    def _is_new_play(self, seen: ControlStep | None, step: ControlStep) -> bool:
-        """Tell whether the robot was taken out of play by a person, or has got another goal."""
+    def _is_new_play(
+        self, seen: ControlStep | None, step: ControlStep, *, is_at_end: bool
+    ) -> bool:
+        """Tell whether the robot was taken out of play by a person, or has got another goal.
+
+        A goal that comes with the end of an episode is that of the next one.
+        """
         if step.fault is not None:
             return step.fault.code == 'W_DISABLED' or step.mode is Mode.FAULT
-        if not self._has_goal or seen is None or step.sequence != seen.sequence + 1:
+        if is_at_end or not self._has_goal or seen is None or step.sequence != seen.sequence + 1:
             return False
         if seen.observation is None or step.observation is None:
             return False
@@ -221,16 +252,31 @@ class TransitionMaker:
             return False
         return not self._terminated(self._terms(step.observation))  # it lies there, and is over
 
-    def _finish(self, returns: list[EpisodeReturn], *, is_cut: bool) -> None:
+    def _finish(
+        self, returns: list[EpisodeReturn], *, is_cut: bool, is_interrupted: bool = False
+    ) -> None:
         episode, self._episode = self._episode, _Episode()
         episode.is_whole &= not is_cut
         if is_cut and self._is_told and episode.length > 0:
             self._episode.is_whole = False  # the rest of an episode of the simulation
         if episode.length > 0:
-            returns.append(EpisodeReturn(**vars(episode)))
+            returns.append(
+                EpisodeReturn(
+                    episode.model,
+                    episode.reward_sum,
+                    episode.length,
+                    episode.is_whole,
+                    is_interrupted and not episode.is_rest,
+                )
+            )
 
     def _terms(self, observation: np.ndarray) -> Terms:
         return split_observation(self._spec, observation)
+
+
+def _stops(step: ControlStep, following: ControlStep) -> bool:
+    """Tell whether a robot that acted at a tick was stopped at the one after it."""
+    return following.sequence == step.sequence + 1 and following.mode in STOPPED
 
 
 def task_score(task: Task) -> Score:

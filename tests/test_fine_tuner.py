@@ -171,6 +171,36 @@ def test_what_a_person_did_is_learned_from_as_prior_data_too(tmp_path: Path, mod
     assert tuner._prior.newest(1)['reward'][0] == np.float32(transition(1).reward)
 
 
+@pytest.mark.parametrize('preset', ['flash', 'crossq'])
+def test_a_preset_that_cannot_begin_from_a_model_is_refused(
+    preset: str, tmp_path: Path, model: bytes
+):
+    with pytest.raises(UserError, match=r'fine-tuning with sac\.norm batch.* allowed: norm none'):
+        FineTuner(tmp_path, model, find_preset(preset))
+
+
+def test_what_a_person_did_is_no_prior_data_where_there_are_none(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG)
+    tuner.learn(transition(0, is_takeover=True))
+    for number in range(1, 9):
+        tuner.learn(transition(number))
+    tuner.warm_up(NEVER)
+    assert tuner.updates == 0  # one transition is nothing to warm up by
+    shares = []
+    sample = fine_tuner.sample_shares
+
+    def watched(parts: tuple, *others: object) -> object:
+        shares.append([share for _, share in parts])
+        return sample(parts, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fine_tuner, 'sample_shares', watched)
+        tuner.update(1)
+        tuner.learn(transition(9, is_takeover=True))
+        tuner.update(1)
+    assert shares == [[1, 7], [2, 6]]  # a quarter of a batch of 8 at most
+
+
 @pytest.mark.fault('F01', 'resumed', '')
 def test_after_a_kill_it_goes_on_with_all_that_the_robot_did_and_the_last_checkpoint(
     tmp_path: Path, model: bytes

@@ -108,3 +108,8 @@ def test_an_episode_without_end_is_cut_where_the_task_would_end(episode: list[Tr
 )
 def test_a_task_without_a_goal_has_no_hindsight(name: str, is_found: bool):
     assert (find_hindsight(name, 0) is not None) is is_found
+
+
+def test_what_a_person_has_judged_is_not_denied_by_other_goals(episode: list[Transition]):
+    judged = [*episode[:-1], dataclasses.replace(episode[-1], reward=-1.0, terminated=True)]
+    assert len(relabelled(judged)) == GOALS * (len(episode) - 1)

@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.control_step import Mode
 from sac_ros.errors import UserError
+from sac_ros.fault import Fault
 from sac_ros.messages import LATCHED, RESULTS
 from sac_ros.policy import OnnxPolicy
 from sim_training import fine_tuner, learner
@@ -159,6 +160,43 @@ def test_a_person_ends_the_episode_by_a_verdict(
         'return': pytest.approx(expected),
         'length': 2,
     }
+
+
+def test_a_robot_that_was_stopped_can_be_judged_once(
+    start: Start, ticks: Ticks, peer: Peer, diagnostics: list, returns: list
+):
+    start()
+    stopped = {'observation': None, 'fault': Fault('W_DISABLED', ''), 'mode': Mode.SAFE}
+    ticks.send(tick(SPEC, 1), tick(SPEC, 2), tick(SPEC, 3), tick(SPEC, 4, **stopped))
+    wait_for_learning(diagnostics, NODE, state='learning')
+    assert call(peer, 'failure') == (True, 'failure: the episode has ended')
+    ticks.send(tick(SPEC, 5, **stopped))
+    assert call(peer, 'failure')[0] is False  # it has done nothing since
+    ticks.settle()
+    wait_for_learning(diagnostics, NODE, transitions='2')
+    assert wait_for_return(returns) == {
+        'model': 0,
+        'return': pytest.approx(0.05),
+        'length': 2,
+        'interrupted': True,
+    }
+
+
+def test_nonsense_from_others_is_left_out(
+    start: Start, ticks: Ticks, peer: Peer, diagnostics: list, returns: list
+):
+    start(episode_topic='sim_node/episode')
+    texts = ('', '{', '{}', '[]', '[' * 9_999, '{"return": 1}', '{"decision": 1}')
+    for topic in ('/learning/sim_node/episode', f'{POLICY}/decisions'):
+        publisher = peer.node.create_publisher(String, topic, RESULTS)
+        wait_for(publisher.get_subscription_count, 'the learner')
+        for text in texts:
+            publisher.publish(String(data=text))
+        wait_for(publisher.wait_for_all_acked, 'the nonsense')
+        peer.unpublish(publisher)
+    ticks.send(*(tick(SPEC, number) for number in range(1, 4)))
+    ticks.settle()
+    wait_for_learning(diagnostics, NODE, transitions='2')
 
 
 def test_the_simulation_ends_an_episode_where_it_says(

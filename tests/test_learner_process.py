@@ -87,6 +87,9 @@ def assert_never_disturbed(arm: Arm) -> None:
     steps = arm.steps()
     assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
     assert {step.fault.code for step in steps if step.fault is not None} <= BUSY
+    gaps = np.diff([step.stamp for step in steps])
+    assert np.median(gaps) == pytest.approx(SPEC.dt, rel=0.1)
+    assert gaps.max() < 1.0  # a busy machine costs some; to wait for a learner would cost all
 
 
 @pytest.mark.fault('F02', 'ACTIVE', '')

@@ -342,3 +342,47 @@ def test_the_score_of_a_task_is_the_reward_of_its_simulation():
     assert task_score(task)(last, step) == task.reward(terms, np.array([3.0]))
     # 1 - 0.25 (0.05 / 0.3)^2 - 0.5 (0.1 + 0.5 * 0.2)^2 - 0.05 (3 / 10)^2
     assert task_score(task)(last, step) == pytest.approx(0.96856, abs=1e-5)
+
+
+@pytest.mark.parametrize('code', ['W_DISABLED', 'E_ESTOP', 'E_OBS_RANGE'])
+@pytest.mark.parametrize('verdict', [1.0, -1.0])
+def test_a_robot_that_was_stopped_can_be_judged_until_it_acts_again(code: str, verdict: float):
+    mode = Mode.FAULT if code == 'E_ESTOP' else Mode.SAFE
+    stopped = {'observation': None, 'fault': Fault(code, ''), 'mode': mode}
+    steps = [
+        *(tick(number) for number in (1, 2, 3)),
+        *(tick(number, **stopped) for number in (4, 5, 6)),
+        *(tick(number) for number in (7, 8, 9)),
+    ]
+    maker = make_maker()
+    maker.end_episode(tick(5).stamp, verdict=verdict)
+    maker.end_episode(tick(6).stamp, verdict=verdict)  # once more: there is nothing left to judge
+    transitions, _ = follow(maker, *steps)
+    assert [t.terminated for t in transitions] == [False, True, False, False]
+    assert transitions[1].reward == pytest.approx(0.03 + 0.2 + verdict)
+
+    transitions, _ = follow(make_maker(), *steps)  # nobody judges
+    assert [t.terminated for t in transitions] == [False] * 4
+    assert transitions[1].reward == pytest.approx(0.03 + 0.2)
+
+
+@pytest.mark.parametrize(
+    ('out', 'end', 'expected'),
+    [
+        ({}, None, [True]),  # ~/enable false in mid-episode
+        ({'fault': Fault('E_ESTOP', ''), 'mode': Mode.FAULT}, None, [False]),
+        ({}, tick(3), [False]),  # what it does behind the verdict is nobody's play
+        ({}, tick(4), [False]),
+    ],
+)
+def test_an_episode_is_interrupted_by_who_takes_the_robot_out_of_play(
+    out: dict[str, object], end: ControlStep | None, expected: list[bool]
+):
+    maker = make_maker()
+    if end is not None:
+        maker.end_episode(end.stamp, verdict=1.0)
+        expected = [False] * (5 - end.sequence) + [False]
+    steps = [*(tick(number) for number in (1, 2, 3, 4, 5)), tick(6, **{**OUT_OF_PLAY, **out})]
+    _, returns = follow(maker, *steps)
+    assert [found.is_interrupted for found in returns] == expected[: len(returns)]
+    assert len(returns) == (1 if end is None or end.sequence == 4 else 2)
