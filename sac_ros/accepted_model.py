@@ -36,6 +36,7 @@ class Acceptance:
     time: str
     returns: Returns
     base_returns: Returns
+    conditions: tuple[float, float] | None = None  # of the returns: sac_ros.ladder.Conditions
 
 
 _ADAPTER = TypeAdapter(list[Acceptance])

@@ -5,10 +5,12 @@ The control loop is only told to swap, between two ticks; it never waits for any
 """
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 from std_msgs.msg import String, UInt8MultiArray
@@ -34,7 +36,10 @@ LOOK_PERIOD = 0.1  # [s] between two looks at what waits or has been checked
 
 
 class Candidates:
-    """~/candidate, ~/episode_return and ~/base_model of a node."""
+    """~/candidate and ~/episode_return of a node, and what ~/base_model does.
+
+    That service is answered by another thread than all else: `_lock` lets one in at a time.
+    """
 
     def __init__(
         self,
@@ -54,13 +59,19 @@ class Candidates:
         self._offer: Offer | None = None  # the newest, while it waits
         self._waits_for: set[str] = set()  # what has been told of it
         self._condemned = Condemned(self._folder)
+        self._lock = threading.RLock()
+        self._is_closed = False  # by ~/base_model; `accept_candidates` will say so in a moment
+        node.add_on_set_parameters_callback(self._hear_parameters)
         node.create_subscription(UInt8MultiArray, '~/candidate', self._take_offer, LATCHED)
         node.create_subscription(String, '~/episode_return', self._take_return, RECORD)
-        node.create_service(Trigger, '~/base_model', self._answer_base_model)
-        node.create_timer(LOOK_PERIOD, self._look, clock=steady_clock())
+        node.create_timer(LOOK_PERIOD, self._look_in_turn, clock=steady_clock())
 
     def begin(self, loop: ControlLoop) -> None:
         """Begin with the model of `loop`, or with what was accepted in its place earlier."""
+        with self._lock:
+            self._begin(loop)
+
+    def _begin(self, loop: ControlLoop) -> None:
         self.succession = Succession(
             loop, self._folder, self._decisions, self._condemned, self._tell_policy
         )
@@ -75,12 +86,14 @@ class Candidates:
 
     def change_base(self, policy: OnnxPolicy) -> None:
         """Let another base model act."""
-        if self.succession is not None:
-            self.succession.change_base(policy)
+        with self._lock:
+            if self.succession is not None:
+                self.succession.change_base(policy)
 
     def end(self) -> None:
         """Forget the models: the node is cleaned up."""
-        self.succession = None
+        with self._lock:
+            self.succession = None
 
     def close(self) -> None:
         """End what is being checked."""
@@ -104,23 +117,30 @@ class Candidates:
         """Store a candidate; one that still waited is out of date."""
         data = bytes(message.data)
         self._offer = Offer(data, hashlib.sha256(data).hexdigest())
-        self._look()
+        self._look_in_turn()
 
     def _take_return(self, message: String) -> None:
         """Judge the model that has acted in an episode."""
-        if self.succession is None:
-            return
-        try:
-            self.succession.take_return(message.data)
-        except UserError as error:
-            self._warn(Fault('W_EPISODE_RETURN', str(error)))
+        with self._lock:
+            if self.succession is None:
+                return
+            try:
+                self.succession.take_return(message.data)
+            except UserError as error:
+                self._warn(Fault('W_EPISODE_RETURN', str(error)))
+
+    def _look_in_turn(self) -> None:
+        if self._is_closed:
+            self._node.set_parameters([Parameter('accept_candidates', value=False)])
+        with self._lock:
+            self._look()
 
     def _look(self) -> None:
         """Do what can be done now."""
         loop, succession = self._find_loop(), self.succession
         if loop is None or succession is None:
             return
-        succession.watch_trial(self._find_unwanted())
+        succession.watch(self._find_unwanted())
         checked = self._gate.take()
         if checked is not None:
             self._take_checked(loop, succession, checked)
@@ -176,7 +196,7 @@ class Candidates:
         return None
 
     def _find_unwanted(self) -> Fault | None:
-        if not self._node.get_parameter('accept_candidates').value:
+        if self._is_closed or not self._node.get_parameter('accept_candidates').value:
             return Fault('E_CAND_UNWANTED', 'accept_candidates is false')
         if self._folder is None:
             text = 'learning_folder is empty: an accepted model could not be kept'
@@ -192,14 +212,24 @@ class Candidates:
     def _refuse(self, offer: Offer, fault: Fault) -> None:
         self._decisions.tell('refused', offer.sha256, fault.code, fault.text)
 
-    def _answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+    def _hear_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Notice that somebody has said anew whether candidates are accepted."""
+        if any(parameter.name == 'accept_candidates' for parameter in parameters):
+            self._is_closed = False
+        return SetParametersResult(successful=True)
+
+    def answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Let the base model act at once, forget what was learnt, and accept no more."""
+        with self._lock:
+            return self._back_to_base(answer)
+
+    def _back_to_base(self, answer: Trigger.Response) -> Trigger.Response:
         sha256, acts = '', 'not configured'
         if self.succession is not None:
             self.succession.back_to_base()
             sha256 = self.succession.ladder.base.policy.sha256
             acts = 'the base model acts'
-        self._node.set_parameters([Parameter('accept_candidates', value=False)])
+        self._is_closed = True
         answer.success = True
         answer.message = f'{acts}; no candidate is accepted any more'
         try:

@@ -54,6 +54,7 @@ class ControlLoop:
         self.controller.takeover.timeout = options.takeover_timeout
         self.fault_log = FaultLog()
         self.last_step: ControlStep | None = None
+        self.taken_over = 0  # ticks in which a person acted
         self.recent_observations: deque[np.ndarray] = deque(maxlen=RECENT_OBSERVATIONS)
         self._node = node
         self._clock = PaceClock(node)
@@ -274,6 +275,7 @@ class ControlLoop:
         """Publish the record of a tick, and log what deserves it."""
         self._topics.record(step)
         self.last_step = step
+        self.taken_over += step.is_takeover
         if step.observation is not None:
             self.recent_observations.append(step.observation)
         is_jump = step.fault is not None and step.fault.code == 'W_CLOCK_JUMP'

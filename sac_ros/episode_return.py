@@ -8,19 +8,23 @@ from sac_ros.errors import UserError
 from sac_ros.model_error import one_line
 from sac_ros.spec import first_problem
 
-LONGEST_TEXT = 1000  # [characters]: three numbers need less than 100
+LONGEST_TEXT = 1000  # [characters]: what it needs is less than 150
 LARGEST_RETURN = 1e12  # so that sums and squares of returns stay finite
 LARGEST_COUNT = 2**31
 
 
 class EpisodeReturn(BaseModel):
-    """An episode in which one model acted all the time, and nobody took over."""
+    """An episode in which one model acted all the time, and nobody took over.
+
+    `interrupted`: a person took the robot out of play in the middle of it, so its return is none.
+    """
 
     model_config = ConfigDict(extra='forbid', frozen=True, strict=True)
 
     model: Annotated[int, Field(ge=0, le=LARGEST_COUNT)]  # as on ~/control_step
     value: Annotated[float, Field(alias='return', ge=-LARGEST_RETURN, le=LARGEST_RETURN)]
     length: Annotated[int, Field(gt=0, le=LARGEST_COUNT)]  # [ticks]
+    interrupted: bool = False
 
 
 def read_episode_return(text: str) -> EpisodeReturn:

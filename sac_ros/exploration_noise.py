@@ -26,6 +26,7 @@ class SmoothNoise:
 
         correlation_time: [s] in which e^-1 of a value is left; 0 is white noise.
         """
+        self.exploration = exploration
         self._lower, self._upper = (
             spec.per_action(bound) for bound in (spec.action.lower, spec.action.upper)
         )

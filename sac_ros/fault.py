@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     'E_CAND_UNWANTED': 'a candidate was offered, and none is accepted',
     'E_CAND_KNOWN': 'the candidate has been decided on before, and is not tried again',
     'E_CAND_WORSE': 'the returns of the model are worse than those of the model before it',
+    'E_CAND_STOPPED': 'a person took over from the model on trial, or out of play what it drove',
     'W_LEARNER_LOST': 'nobody judges the model on trial: the model before it acts again',
     'W_EPISODE_RETURN': 'a message on ~/episode_return cannot be used, and was dropped',
     'W_ACCEPTED_IGNORED': 'the accepted model of the learning folder cannot be used',

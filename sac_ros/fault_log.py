@@ -8,6 +8,7 @@ from sac_ros.fault import Fault
 LOG_PERIOD = 1.0  # [s] between two lines, at least
 REPEAT_PERIOD = 10.0  # [s] between two lines about the same fault
 STOPPED = (Mode.SAFE.value, Mode.FAULT.value)
+PUT_ASIDE = ('W_DISABLED', 'E_ESTOP')  # by a person, who may move the robot anywhere then
 
 
 class FaultLog:
@@ -16,8 +17,10 @@ class FaultLog:
     def __init__(self) -> None:
         """Start with nothing counted and nothing said."""
         self.counts: Counter[str] = Counter()  # fault code -> ticks with it
-        # fault code -> the newest that stopped the robot; a trial begins by clearing it
+        # fault code -> the newest that stopped the robot, or kept it stopped, unless a person had
+        # put it aside; another model begins by clearing it
         self.stops: dict[str, Fault] = {}
+        self._is_put_aside = False
         self._said: tuple[str, str] | None = None  # mode and code of the newest line
         self._said_at = float('-inf')
         self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]
@@ -28,10 +31,12 @@ class FaultLog:
         A line comes when a fault appears, when mode or fault change, when it has gone, and again
         while it stays.
         """
+        self._is_put_aside &= mode in STOPPED
         if fault is not None:
             self.counts[fault.code] += 1
-            if mode in STOPPED:
+            if mode in STOPPED and not self._is_put_aside:
                 self.stops[fault.code] = fault
+                self._is_put_aside = fault.code in PUT_ASIDE
         elif self._said is None:
             return None
         now_said = None if fault is None else (mode, fault.code)

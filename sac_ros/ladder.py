@@ -7,11 +7,21 @@ above it with it.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sac_ros.episode_return import EpisodeReturn
 from sac_ros.errors import UserError
 from sac_ros.policy import OnnxPolicy
 from sac_ros.trial import HEAD_START, LEAST_RETURNS, NEWEST, ReturnWatch, shown_returns
+
+REMEMBERED = 10  # other conditions, under which returns are kept
+
+
+class Conditions(NamedTuple):
+    """Under what a return came: by those of other conditions nobody is judged."""
+
+    exploration: float
+    speed_scale: float
 
 
 class Rung:
@@ -25,6 +35,7 @@ class Rung:
         self.data = data
         self.watch = watch
         self.returns: deque[float] = deque(maxlen=NEWEST)
+        self.elsewhere: dict[Conditions, deque[float]] = {}  # returns under other conditions
         self.numbers: deque[int] = deque(maxlen=NEWEST)  # by which ~/control_step calls it
 
 
@@ -33,16 +44,17 @@ class Verdict:
     """What the returns say about a model: it may stay, or it must fall."""
 
     rung: Rung
-    is_good: bool
+    code: str  # of sac_ros.fault, why it must fall; '' where it may stay
     text: str  # the returns, and those before, for people
 
 
 class Ladder:
     """Which model acts, and which ones it may fall back to."""
 
-    def __init__(self, base: Rung) -> None:
+    def __init__(self, base: Rung, conditions: Conditions) -> None:
         """Begin with the base model alone."""
         self.base = base
+        self.conditions = conditions
         self.accepted: Rung | None = None
         self.on_trial: Rung | None = None
         self.longest = 0  # [ticks]: the longest episode of any model
@@ -85,6 +97,9 @@ class Ladder:
         Raises UserError when it is of no model of this ladder.
         """
         rung = self._find(episode.model)
+        if episode.interrupted:
+            text = 'a person has taken the robot out of play in the middle of an episode'
+            return Verdict(rung, 'E_CAND_STOPPED', text) if rung is self.on_trial else None
         rung.returns.append(episode.value)
         self.longest = max(self.longest, episode.length)
         if rung.watch is None:
@@ -92,10 +107,25 @@ class Ladder:
         rung.watch.add(episode.value)
         before = f'{shown_returns(rung.watch.before)} before'
         if rung.watch.is_worse:
-            return Verdict(rung, False, f'return {shown_returns(rung.watch.against)}; {before}')
+            return Verdict(
+                rung, 'E_CAND_WORSE', f'return {shown_returns(rung.watch.against)}; {before}'
+            )
         if rung is self.on_trial and rung.watch.is_good_enough:
-            return Verdict(rung, True, f'return {shown_returns(rung.returns)}; {before}')
+            return Verdict(rung, '', f'return {shown_returns(rung.returns)}; {before}')
         return None
+
+    def change_conditions(self, conditions: Conditions) -> None:
+        """Judge by returns under other conditions from now on, which models have or will get."""
+        self.on_trial = None
+        for rung in self._rungs():
+            rung.elsewhere[self.conditions] = rung.returns
+            rung.returns = rung.elsewhere.pop(conditions, deque(maxlen=NEWEST))
+            if len(rung.elsewhere) > REMEMBERED:
+                del rung.elsewhere[next(iter(rung.elsewhere))]
+            rung.numbers.clear()
+        self.conditions = conditions
+        if self.accepted is not None:
+            self.accepted.watch = watch_against(self.base.returns)
 
     def _find(self, number: int) -> Rung:
         for rung in self._rungs():

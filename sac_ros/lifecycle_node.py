@@ -64,7 +64,7 @@ class PolicyNode(LifecycleNode):
         self._reports = Reports(self)
         self._candidates = Candidates(self, lambda: self.loop, self._reports.tell_policy)
         self._models = ModelSwap(self, lambda: self.loop, self._candidates.change_base)
-        self._operators = Operators(self, lambda: self.loop)
+        self._operators = Operators(self, lambda: self.loop, self._candidates.answer_base_model)
         self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
         self.create_timer(REPORT_PERIOD, self._report, clock=steady)

@@ -3,6 +3,7 @@
 The control loop swaps models between two ticks; what takes time, files above all, comes after.
 """
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ from sac_ros.decision_log import time_now
 from sac_ros.episode_return import read_episode_return
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
-from sac_ros.ladder import Ladder, Rung, watch_against
+from sac_ros.ladder import Conditions, Ladder, Rung, watch_against
 from sac_ros.model_file import check_sha256
 from sac_ros.model_gate import check_candidate
 from sac_ros.policy import OnnxPolicy
+from sac_ros.trial import NEWEST
 
 if TYPE_CHECKING:
     from sac_ros.control_loop import ControlLoop
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 # before so long [s]: where the model before it soon fell, a better one says nothing at first.
 UNJUDGED_EPISODES = 5
 UNJUDGED = 30.0
+LONGEST_UNJUDGED = 3600.0  # [s]: whatever a learner says of the length of episodes
 # What a model can bring about by the way in which it moves the robot.
 BROUGHT_ABOUT = ('E_OBS_RANGE', 'E_OBS_JUMP', 'E_ACT_NONFINITE')
 
@@ -49,7 +52,7 @@ class Succession:
         What fails is added to `condemned`; `tell_policy` announces the model that acts from now
         on.
         """
-        self.ladder = Ladder(Rung(loop.policy))
+        self.ladder = Ladder(Rung(loop.policy), _conditions(loop))
         self.ladder.base.numbers.append(loop.controller.model)
         self._loop = loop
         self._folder = folder
@@ -58,6 +61,7 @@ class Succession:
         self._tell_policy = tell_policy
         self._unjudged = 0  # [ticks] that the model on trial has acted since its newest return
         self._looked_at = 0  # [ticks]
+        self._taken_over = 0  # [ticks], before the trial
 
     def restore(self, expected_sha256: str) -> None:
         """Let the model act that was accepted earlier in place of this base, if there is one."""
@@ -75,9 +79,13 @@ class Succession:
         except UserError as error:
             self._loop.warn(Fault('W_ACCEPTED_IGNORED', f'the base model acts: {error}'))
             return
-        base.returns.extend(acceptance.base_returns)
+        then, now = acceptance.conditions, self.ladder.conditions
+        if then is None or Conditions(*then) == now:
+            base.returns.extend(acceptance.base_returns)
+        else:
+            base.elsewhere[Conditions(*then)] = deque(acceptance.base_returns, maxlen=NEWEST)
         # Its own returns are of another day: a candidate waits for new ones.
-        self.ladder.accepted = Rung(policy, data, watch_against(acceptance.base_returns))
+        self.ladder.accepted = Rung(policy, data, watch_against(base.returns))
         self._act()
         text = f'accepted {acceptance.time} in place of {base.policy.sha256[:12]}'
         self._decisions.tell('restored', policy.sha256, text=text)
@@ -85,7 +93,7 @@ class Succession:
     def change_base(self, policy: OnnxPolicy) -> None:
         """Let another base model act; what was learnt for the one before is forgotten."""
         on_trial, accepted = self.ladder.on_trial, self.ladder.accepted
-        self.ladder = Ladder(Rung(policy))
+        self.ladder = Ladder(Rung(policy), _conditions(self._loop))
         self._act()
         if accepted is not None:
             self._forget()
@@ -110,7 +118,7 @@ class Succession:
         self._condemn(policy.sha256)  # until it is accepted: see condemned.py
         self.ladder.try_out(policy, data)
         self._unjudged, self._looked_at = 0, self._loop.statistics.ticks
-        self._loop.fault_log.stops.clear()
+        self._taken_over = self._loop.taken_over
         self._act()
         self._decisions.tell(
             'on trial',
@@ -119,21 +127,29 @@ class Succession:
             before=before.returns,
         )
 
-    def watch_trial(self, unwanted: Fault | None) -> None:
-        """End a trial that is unwanted, that a fault has ended, or that nobody judges.
+    def watch(self, unwanted: Fault | None) -> None:
+        """Let a model fall that has brought a fault about; end a trial for that and other reasons.
 
         In doubt the model was to blame for what it can bring about: a state that is implausible.
         """
-        rung = self.ladder.on_trial
-        if rung is None:
-            return
+        on_trial, accepted = self.ladder.on_trial, self.ladder.accepted
+        if self._loop.controller.takeover.action is not None and on_trial is None:
+            self._loop.fault_log.stops.clear()  # a person drives, wherever that leads
+        if on_trial is not None:
+            self._watch_trial(on_trial, unwanted)
+        elif accepted is not None and (fault := self._find_brought_about()):
+            self._roll_back(accepted, fault, is_to_blame=True)
+        self._follow_conditions()
+
+    def _watch_trial(self, rung: Rung, unwanted: Fault | None) -> None:
         self._count_unjudged()
-        patience = UNJUDGED * self._loop.controller.spec.control_rate
+        rate = self._loop.controller.spec.control_rate
+        patience = max(UNJUDGED * rate, UNJUDGED_EPISODES * self.ladder.longest)
         if unwanted is not None:
             self._roll_back(rung, unwanted, is_to_blame=False)
-        elif fault := self._find_brought_about():
-            self._roll_back(rung, fault, is_to_blame=True)
-        elif self._unjudged > max(patience, UNJUDGED_EPISODES * self.ladder.longest):
+        elif found := self._find_blame():
+            self._roll_back(rung, found, is_to_blame=True)
+        elif self._unjudged > min(patience, LONGEST_UNJUDGED * rate):
             fault = Fault(
                 'W_LEARNER_LOST',
                 f'no return in {self._unjudged} ticks in which it acted; the longest episode '
@@ -143,15 +159,22 @@ class Succession:
             self._roll_back(rung, fault, is_to_blame=False)
 
     def _count_unjudged(self) -> None:
-        """Count the ticks since the last look, if the policy acts and nobody has taken over."""
+        """Count the ticks since the last look, if the policy acts or is too slow to."""
         ticks, step = self._loop.statistics.ticks, self._loop.last_step
-        if step is not None and step.mode is Mode.ACTIVE and not step.is_takeover:
+        is_slow = step is not None and step.fault is not None and step.fault.code == 'E_TICK_LATE'
+        if step is not None and (step.mode is Mode.ACTIVE or is_slow):
             self._unjudged += ticks - self._looked_at
         self._looked_at = ticks
 
-    def _find_brought_about(self) -> Fault | None:
+    def _find_blame(self) -> Fault | None:
+        """Return what speaks against the model on trial, besides its returns."""
+        if self._loop.taken_over > self._taken_over:
+            return Fault('E_CAND_STOPPED', 'a person has taken over')
         if self._loop.controller.mode is Mode.FAULT:
             return self._loop.find_fault()
+        return self._find_brought_about()
+
+    def _find_brought_about(self) -> Fault | None:
         stops = self._loop.fault_log.stops
         return next((stops[code] for code in BROUGHT_ABOUT if code in stops), None)
 
@@ -161,10 +184,10 @@ class Succession:
         self._unjudged = 0
         if verdict is None:
             return
-        if verdict.is_good:
-            self._accept(verdict.rung, verdict.text)
+        if verdict.code:
+            self._roll_back(verdict.rung, Fault(verdict.code, verdict.text), is_to_blame=True)
         else:
-            self._roll_back(verdict.rung, Fault('E_CAND_WORSE', verdict.text), is_to_blame=True)
+            self._accept(verdict.rung, verdict.text)
 
     def _accept(self, rung: Rung, text: str) -> None:
         before = rung.watch.before if rung.watch else ()
@@ -176,6 +199,7 @@ class Succession:
             time=time_now(),
             returns=tuple(rung.returns),
             base_returns=tuple(base.returns),
+            conditions=self.ladder.conditions,
         )
         try:
             if self._folder is not None:
@@ -219,10 +243,28 @@ class Succession:
         except UserError as error:
             self._loop.warn(Fault('W_DISK', str(error)))
 
-    def _act(self) -> None:
+    def _follow_conditions(self) -> None:
+        """Compare no returns that came with more noise or less speed with those that did not."""
+        conditions = _conditions(self._loop)
+        if conditions == self.ladder.conditions:
+            return
+        on_trial = self.ladder.on_trial
+        self.ladder.change_conditions(conditions)
+        if on_trial is not None:
+            self._condemn(on_trial.policy.sha256, is_to_blame=False)
+            self._tell_dropped(on_trial, 'exploration or speed_scale has changed')
+        self._act(is_anew=True)  # by a new number, so that no episode is of both
+
+    def _act(self, *, is_anew: bool = False) -> None:
         """Let the highest model of the ladder act from the next tick on."""
         rung = self.ladder.acting
-        if self._loop.policy is not rung.policy:
+        if self._loop.policy is not rung.policy or is_anew:
             self._loop.swap(rung.policy)
+            self._loop.fault_log.stops.clear()
             rung.numbers.append(self._loop.controller.model)
             self._tell_policy(rung.policy)
+
+
+def _conditions(loop: 'ControlLoop') -> Conditions:
+    noise = loop.controller.noise
+    return Conditions(0.0 if noise is None else noise.exploration, loop.controller.speed_scale)

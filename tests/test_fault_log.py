@@ -44,6 +44,19 @@ def test_what_stopped_the_robot_is_kept_and_what_was_bridged_is_not():
     assert log.stops == {'E_OBS_STALE': STALE}
 
 
+def test_what_happens_to_a_robot_that_a_person_has_put_aside_stopped_nothing():
+    log = FaultLog()
+    disabled = Fault('W_DISABLED', 'by a person')
+    log.note('safe', disabled, 0.0)
+    log.note('safe', STALE, 0.1)
+    log.note('safe', None, 0.2)  # ten good ticks
+    log.note('safe', STALE, 0.3)
+    assert log.stops == {'W_DISABLED': disabled}
+    log.note('active', None, 0.4)
+    log.note('safe', STALE, 0.5)
+    assert log.stops['E_OBS_STALE'] is STALE
+
+
 def test_the_end_of_a_fault_is_said_once():
     log = FaultLog()
     log.note('safe', STALE, 0.0)

@@ -15,6 +15,7 @@ from offers import Learner, check_control, learning_in
 from policy_nodes import ACTION, NODE, SPEC, Arm, start, wait_for_values
 from ros import Peer, wait_for
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
 from sac_ros.control_step import Mode
 
@@ -140,6 +141,81 @@ def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_o
     arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
     arm.wait_for_action(ACTION)
+
+
+def try_out(learner: Learner, arm: Arm, *action: float) -> tuple[str, int]:
+    """Let a candidate act on trial; return its sha256 and its number."""
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, action))
+    learner.wait_for('on trial', sha256)
+    arm.wait_for_action(action)
+    return sha256, arm.newest().model
+
+
+@pytest.mark.fault('F05', 'SAFE', 'E_OBS_RANGE')
+def test_an_accepted_model_under_which_the_robot_leaves_its_limits_falls_to_the_base(
+    learner: Learner, arm: Arm, folder: Path
+):
+    sha256, number = try_out(learner, arm, 0.62, -0.9)
+    learner.tell(number, 12.0, 13.0, 14.0)
+    learner.wait_for('accepted', sha256)
+
+    def beyond() -> JointState:
+        message = arm.joint_states()
+        message.position[0] = 100.0
+        return message
+
+    assert arm.enable(False).success  # a person moves it anywhere
+    arm.wait_for_mode(Mode.SAFE, 'W_DISABLED')
+    arm.send_states(beyond)
+    assert arm.enable(True).success
+    arm.wait_for_mode(Mode.SAFE, 'E_OBS_RANGE')
+    arm.send_states()
+    arm.wait_for_mode(Mode.ACTIVE)
+    arm.wait_for_action((0.62, -0.9))
+
+    arm.send_states(beyond)
+    assert learner.wait_for('rolled back', sha256)['code'] == 'E_OBS_RANGE'
+    assert not (folder / 'accepted.onnx').exists()
+    arm.send_states()
+    arm.wait_for_action(ACTION)
+
+
+@pytest.mark.fault('F05', 'ACTIVE', 'E_CAND_STOPPED')
+def test_a_person_who_takes_over_ends_a_trial(learner: Learner, peer: Peer, arm: Arm):
+    sha256, _ = try_out(learner, arm, 0.61, -0.9)
+    says = [(0.1, -0.5)]
+    person = peer.stream(f'{NODE}/takeover', lambda: Float64MultiArray(data=says[-1]), rate=50.0)
+    told = learner.wait_for('rolled back', sha256)
+    assert (told['code'], told['text']) == ('E_CAND_STOPPED', 'a person has taken over')
+    says.append(())
+    arm.wait_for_action(ACTION)
+    person.stop()
+
+
+@pytest.mark.fault('F05', 'ACTIVE', 'E_CAND_STOPPED')
+def test_a_person_who_stops_the_robot_in_mid_episode_ends_a_trial(learner: Learner, arm: Arm):
+    sha256, number = try_out(learner, arm, 0.6, -0.8)
+    episode = {'model': number, 'return': 9.0, 'length': 5, 'interrupted': True}
+    learner.say(json.dumps(episode))
+    assert learner.wait_for('rolled back', sha256)['code'] == 'E_CAND_STOPPED'
+    arm.wait_for_action(ACTION)
+
+
+def test_returns_with_another_speed_judge_nobody(learner: Learner, arm: Arm):
+    sha256, _ = try_out(learner, arm, 0.6, -0.7)
+    number = arm.newest().model
+    assert learner.set('speed_scale', 0.5)
+    told = learner.wait_for('rolled back', sha256)
+    assert (told['code'], told['text']) == ('', 'exploration or speed_scale has changed')
+    wait_for(lambda: arm.newest().model > number, 'another number')
+    learner.offer(constant_model(SPEC, (0.6, -0.7)))
+    assert learner.wait_for('waits', sha256)['text'].startswith('fewer than 3 returns')
+    assert learner.set('speed_scale', 1.0)  # of which the returns of the base are known
+    wait_for(
+        lambda: [one['decision'] for one in learner.decisions(sha256)].count('on trial') == 2,
+        'the second trial',
+    )
 
 
 @pytest.mark.fault('F01', 'ACTIVE', 'W_LEARNER_LOST')

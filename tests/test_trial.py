@@ -10,7 +10,7 @@ from model_builders import constant_model
 
 from sac_ros.episode_return import EpisodeReturn, read_episode_return
 from sac_ros.errors import UserError
-from sac_ros.ladder import Ladder, Rung
+from sac_ros.ladder import REMEMBERED, Conditions, Ladder, Rung
 from sac_ros.policy import OnnxPolicy
 from sac_ros.trial import HEAD_START, ReturnWatch, shown_returns
 
@@ -141,7 +141,7 @@ def episode(model: int, value: float) -> EpisodeReturn:
 
 def known_ladder() -> Ladder:
     """Return a ladder whose base model, number 0, has the returns BEFORE."""
-    ladder = Ladder(Rung(BASE))
+    ladder = Ladder(Rung(BASE), Conditions(0.0, 1.0))
     ladder.base.numbers.append(0)
     for value in BEFORE:
         assert ladder.add(episode(0, value)) is None
@@ -156,7 +156,7 @@ def with_accepted() -> Ladder:
     verdicts = [ladder.add(episode(1, value)) for value in (12.0, 13.0, 14.0)]
     assert verdicts[:2] == [None, None]
     assert verdicts[2] is not None
-    assert verdicts[2].is_good
+    assert verdicts[2].code == ''
     assert verdicts[2].text == 'return 13 +- 1 of 3 episodes; 10 +- 1 of 3 episodes before'
     ladder.accept(verdicts[2].rung)
     return ladder
@@ -172,7 +172,7 @@ def test_the_base_acts_again_after_one_bad_episode_of_a_candidate():
 
     verdict = ladder.add(episode(1, 2.0))
     assert verdict is not None
-    assert not verdict.is_good
+    assert verdict.code == 'E_CAND_WORSE'
     assert verdict.text == 'return 2 of 1 episode; 10 +- 1 of 3 episodes before'
     ladder.drop(verdict.rung)
     assert ladder.acting.policy.sha256 == BASE.sha256
@@ -187,7 +187,7 @@ def test_a_candidate_that_is_worse_than_the_accepted_model_falls_to_that():
 
     verdict = ladder.add(episode(2, 10.0))  # as good as the base: 3 less than the accepted one
     assert verdict is not None
-    assert not verdict.is_good
+    assert verdict.code == 'E_CAND_WORSE'
     ladder.drop(verdict.rung)
     assert ladder.acting.policy is BETTER
     assert ladder.acting_name == 'accepted'
@@ -259,3 +259,41 @@ def test_what_is_no_return_is_refused_in_one_line(text: str, error: str):
         read_episode_return(text)
     assert '\n' not in str(caught.value)
     assert '\x1b' not in str(caught.value)
+
+
+def test_an_interrupted_episode_ends_a_trial_and_nothing_else():
+    ladder = with_accepted()
+    ladder.try_out(BEST, b'best')
+    ladder.acting.numbers.append(2)
+    told = {'model': 1, 'return': 1.0, 'length': 50, 'interrupted': True}
+    assert ladder.add(EpisodeReturn.model_validate(told)) is None
+    verdict = ladder.add(EpisodeReturn.model_validate({**told, 'model': 2}))
+    assert verdict is not None
+    assert (verdict.rung.policy, verdict.code) == (BEST, 'E_CAND_STOPPED')
+    assert list(verdict.rung.returns) == []
+
+
+def test_returns_of_other_conditions_are_kept_apart_and_are_there_again_with_these():
+    ladder = with_accepted()
+    ladder.try_out(BEST, b'best')
+    before = ladder.conditions
+    ladder.change_conditions(Conditions(0.1, 1.0))
+    assert ladder.acting.policy is BETTER  # no trial outlives that
+    assert list(ladder.acting.returns) == []
+    assert ladder.acting.watch is None  # what the base comes to with noise is not known
+    with pytest.raises(UserError, match='model 1 is none of those that count'):
+        ladder.add(episode(1, 12.0))  # it began before
+    ladder.acting.numbers.append(3)
+    assert ladder.add(episode(3, 1.0)) is None
+    for number in range(20):
+        ladder.change_conditions(Conditions(0.1, number / 100))
+    assert len(ladder.base.elsewhere) <= REMEMBERED
+
+    ladder = with_accepted()
+    ladder.change_conditions(Conditions(0.1, 1.0))
+    ladder.change_conditions(before)
+    ladder.acting.numbers.append(4)
+    assert list(ladder.acting.returns) == [12.0, 13.0, 14.0]
+    verdict = ladder.add(episode(4, 1.0))
+    assert verdict is not None
+    assert verdict.code == 'E_CAND_WORSE'
