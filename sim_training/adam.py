@@ -25,7 +25,9 @@ class Adam:
         gradients = list(torch.autograd.grad(loss, self.parameters))
         self.steps += 1.0
         # m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
-        torch._foreach_lerp_(self.first, gradients, 1.0 - self.beta1)
+        # No lerp: compiled, with the weight 0.5 of `crossq`, it turns the sign of single numbers.
+        torch._foreach_mul_(self.first, self.beta1)
+        torch._foreach_add_(self.first, gradients, alpha=1.0 - self.beta1)
         torch._foreach_mul_(self.second, BETA2)
         torch._foreach_addcmul_(self.second, gradients, gradients, 1.0 - BETA2)
         # theta = theta - learning_rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)

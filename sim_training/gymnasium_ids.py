@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
+from gymnasium.wrappers import TimeLimit
 
 from sac_ros.errors import UserError, nearest
 from sim_training.env_error import raised
@@ -14,6 +15,7 @@ from sim_training.tasks import task_names
 
 BULLET = 'pybullet_envs_gymnasium'  # its ids are known once it is imported
 MUJOCO_ENVS = 'gymnasium.envs.mujoco'
+LONGEST_EPISODE = 10_000  # [control periods] of an env that sets no limit itself
 DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
 
 
@@ -25,7 +27,7 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
         is_mujoco = _is_of_mujoco(name)
         options = _filming() if is_mujoco and render_mode is not None else {}
         with _without_log_of_mujoco() if is_mujoco else contextlib.nullcontext():
-            return gymnasium.make(name, render_mode=render_mode, **options)
+            env = gymnasium.make(name, render_mode=render_mode, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError(f"env '{name}' cannot be made: {_one_line(error)}") from error
     except gymnasium.error.Error as error:
@@ -37,6 +39,8 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
         ) from error
     except Exception as error:  # somebody else's program: it may raise anything
         raise UserError(f"env '{name}' cannot be made: {raised(error)}") from error
+    has_limit = env.spec is not None and env.spec.max_episode_steps is not None
+    return env if has_limit else TimeLimit(env, LONGEST_EPISODE)
 
 
 def _import_bullet() -> None:

@@ -17,13 +17,13 @@ from sim_training.env import SimEnv
 from sim_training.episode_record import EpisodeResult
 from sim_training.evaluate import make_matching_env
 from sim_training.gymnasium_env import GymnasiumEnv
+from sim_training.gymnasium_ids import LONGEST_EPISODE
 from sim_training.named_numbers import named_words
 from sim_training.physics import NOMINAL, Physics
 from sim_training.ros_domain import local_environment
 from sim_training.stop_signals import StopSignals
 
 START_TIMEOUT = 60.0  # [s] for two processes to start and find each other, on a busy machine
-LONGEST_EPISODE = 10_000  # [control periods] to wait for when an env sets no limit
 POLL_PERIOD = 0.1  # [s]
 NAMESPACE = '/simulation'  # keeps the commands away from any robot that is in the same domain
 

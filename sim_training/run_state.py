@@ -44,7 +44,7 @@ from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC
 from sim_training.sac_state import restore_sac, sac_arrays
-from sim_training.train_command import TrainCommand, merge_resumed
+from sim_training.train_command import TrainCommand, check_steps, merge_resumed
 
 REPLAY = 'replay'  # its arrays are named replay.<one of COLUMNS>
 UNDER_WAY = 'under_way'
@@ -129,6 +129,7 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     if run.steps < run.counters.step:
         asked, step = run.command.steps, run.counters.step
         raise UserError(f'steps is {asked}; the run is at step {step} already')
+    check_steps(run.steps, run.command.sac)
     run.saved_step = run.counters.step
     if problem is not None:
         run.notes.append(problem)

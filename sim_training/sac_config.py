@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
-from sac_ros.errors import UserError
+from sac_ros.errors import UserError, nearest
 
 Norm = Literal['none', 'layer', 'batch', 'batch_renorm']
 
@@ -142,6 +142,10 @@ class SACConfig:
                 raise UserError(f'sac.{name} is {getattr(self, name)}; allowed: {allowed}')
 
     def _checks(self) -> Iterator[tuple[str, bool, str]]:
+        for name, hint in get_type_hints(SACConfig).items():
+            if get_origin(hint) is Literal:
+                word, known = getattr(self, name), get_args(hint)
+                yield name, word in known, f'{", ".join(known)}{nearest(str(word), known)}'
         for name in ('hidden_sizes', 'critic_sizes'):
             sizes = getattr(self, name)
             yield name, sizes is None or min(sizes, default=0) >= 1, 'widths of 1 or more'

@@ -31,6 +31,7 @@ from sim_training.tasks import training_steps
 from sim_training.train_command import COMPILED_FROM, TrainCommand
 
 ROW_EVERY = 500  # steps from one row of progress.csv to the next
+OUTLIER = 100.0  # a return that is so many times larger than all before it is told
 
 
 def main(command: TrainCommand) -> dict[str, object]:
@@ -159,9 +160,21 @@ def _learn(run: Run, before: int) -> None:
     if updates <= 0:
         return
     if sac.normalise_reward:
-        run.agent.reward_scale.fill_(run.returns.scale)
+        _scale_rewards(run)
     progress = min(1.0, step / run.steps)
     run.agent.update(_batches(run, updates), progress)
+
+
+def _scale_rewards(run: Run) -> None:
+    """Follow the scale of the returns, and tell of one that makes all others count for nothing."""
+    scale, before = run.returns.scale, float(run.agent.reward_scale)
+    if run.agent.updates > 0 and scale < before / OUTLIER:
+        run.notes.append(
+            f'step {run.counters.step}: one return is {before / scale:.3g} times larger than all '
+            'before it; rewards are scaled to fit it from now on, and the others count for '
+            'little: is it meant?'
+        )
+    run.agent.reward_scale.fill_(scale)
 
 
 def _batches(run: Run, updates: int) -> Batch:

@@ -16,6 +16,9 @@ COMPILED_FROM = 20_000  # updates of a run for which it pays to compile them
 COUNTS = ('evaluate_every', 'evaluation_episodes', 'checkpoint_every', 'envs', 'threads')
 
 
+NOT_GIVEN = SACConfig()  # this very object: all options are those of the preset
+
+
 @dataclass(frozen=True)
 class TrainCommand:
     """Train a policy in simulation with soft actor-critic; Ctrl-C saves, --resume goes on."""
@@ -73,13 +76,13 @@ class TrainCommand:
     """Kind of soft actor-critic, from which the options of --sac begin: sac, sac_v1, redq, tqc,
     droq, crossq, flash or robot."""
 
-    sac: SACConfig = field(default_factory=SACConfig)
+    sac: SACConfig = field(default_factory=lambda: NOT_GIVEN)
     """Options of the algorithm."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work, by name."""
         preset = find_preset(self.preset)
-        if self.sac == SACConfig():  # nothing was asked for beyond the preset
+        if self.sac is NOT_GIVEN:
             object.__setattr__(self, 'sac', preset)
         if not self.resume:
             self._check_prior()
@@ -91,13 +94,9 @@ class TrainCommand:
                 raise UserError(f'{name} is {text!r}; allowed: printable text in one line')
         if not 0 <= self.seed < 2**32:
             raise UserError(f'seed is {self.seed}; allowed: 0 to {2**32 - 1}')
-        starts = self.sac.learning_starts
         # A run that is resumed keeps its own learning_starts, which is not known here.
-        if self.steps is not None and not self.resume and self.steps <= starts:
-            raise UserError(
-                f'steps is {self.steps}; more than sac.learning_starts {starts} are '
-                'needed, or nothing would be learned'
-            )
+        if self.steps is not None and not self.resume:
+            check_steps(self.steps, self.sac)
 
     def _check_prior(self) -> None:
         """Refuse prior data without a share of the batches, and a share without prior data."""
@@ -156,3 +155,12 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
     merged = dataclasses.replace(stored, **changes)  # type: ignore[arg-type]  # names are checked above
     merged._check_prior()
     return merged
+
+
+def check_steps(steps: int, sac: SACConfig) -> None:
+    """Refuse a run that would end before its first update."""
+    if steps <= sac.learning_starts:
+        raise UserError(
+            f'steps is {steps}; more than sac.learning_starts {sac.learning_starts} are '
+            'needed, or nothing would be learned'
+        )

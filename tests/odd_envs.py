@@ -63,14 +63,16 @@ class Tells(PendulumEnv):
         reward: float | None = None,
         observation: list[float] | None = None,
         begin: int = BREAKS_AT,
+        end: int = 10**9,
     ) -> None:
         super().__init__(render_mode)
-        self.reward, self.observation, self.begin = reward, observation, begin
+        self.reward, self.observation = reward, observation
+        self.begin, self.end = begin, end
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         self.steps += 1
         observation, reward, *rest = super().step(action)
-        if self.steps >= self.begin and self.reward is not None:
+        if self.begin <= self.steps < self.end and self.reward is not None:
             reward = self.reward
         if self.steps >= self.begin and self.observation is not None:
             observation = np.array(self.observation)
@@ -147,6 +149,7 @@ KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'RewardInf': (Tells, {'reward': -np.inf}),
     'Reward1e300': (Tells, {'reward': 1e300}),
     'Reward1e9': (Tells, {'reward': 1e9, 'begin': 1}),
+    'RewardOnce1e9': (Tells, {'reward': 1e9, 'begin': 100, 'end': 101}),
     'SeesNan': (Tells, {'observation': [0.0, np.nan, 0.0]}),
     'Sees1e300': (Tells, {'observation': [0.0, 0.0, 1e300]}),
     'SeesMore': (Tells, {'observation': [0.0] * 4}),
@@ -167,5 +170,6 @@ KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'Timeless': (Timeless, {}),
     'place/2nd_Arm': (PendulumEnv, {}),
 }
+gymnasium.register('Endless-v0', entry_point=PendulumEnv)
 for name, (env, options) in KINDS.items():
     gymnasium.register(f'{name}-v0', entry_point=env, max_episode_steps=200, kwargs=options)

@@ -25,12 +25,22 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+NARROW = {'critic_sizes': (16, 16)}
+KINDS = {
+    'sac': {},
+    'flash': {},
+    'sac_v1': {},
+    'crossq': NARROW,
+    'tqc': {**NARROW, 'norm': 'layer', 'dropout': 0.01, 'target_subset': 2},  # redq and droq too
+}
+
+
 # With as few graphs as one of them may have: agents of one process do not share the limit.
-@pytest.mark.parametrize('preset', ['sac', 'flash'])
+@pytest.mark.parametrize('preset', KINDS)
 @pytest.mark.usefixtures('float64')
 @torch._dynamo.config.patch(recompile_limit=2)
 def test_the_compiled_update_agrees_with_the_eager_one_over_a_hundred_updates(preset: str) -> None:
-    options = {**asdict(PRESETS[preset]), **SMALL, 'average_actor': 10}
+    options = {**asdict(PRESETS[preset]), **SMALL, **KINDS[preset], 'average_actor': 10}
     eager, compiled = make_agent(**options), make_agent(**options)
     compiled.compile()
     for _ in range(100):

@@ -1,3 +1,5 @@
+import csv
+import dataclasses
 import os
 import re
 import sys
@@ -18,6 +20,7 @@ from sim_training.env_error import EnvError
 from sim_training.evaluate import EvaluateCommand
 from sim_training.evaluate import main as evaluate
 from sim_training.gymnasium_env import generic_contract
+from sim_training.gymnasium_ids import LONGEST_EPISODE
 from sim_training.train import main as train
 from sim_training.train_command import TrainCommand
 
@@ -39,6 +42,11 @@ def tiny(task: str, folder: Path, **options: object) -> TrainCommand:
         task,
         **{'steps': 120, 'out': folder, 'evaluation_episodes': 1, 'sac': SMALL, **options},
     )
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / 'progress.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
 
 
 def test_contract_of_pendulum_is_its_spaces_and_its_period():
@@ -205,6 +213,27 @@ def test_a_model_is_not_scored_in_an_env_that_raises(tmp_path: Path):
 def test_rewards_of_a_thousand_million_are_learned_from(tmp_path: Path):
     result = train(tiny('odd_envs:Reward1e9-v0', tmp_path))
     assert result['return'] == 200 * 1e9
+    losses = [float(row['loss/critic']) for row in rows(tmp_path) if row['loss/critic']]
+    assert losses[-1] == pytest.approx(1e18, rel=0.1)  # two critics, each (1e9)^2 / 2 away
+
+
+def test_one_reward_that_dwarfs_all_others_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    scaled = dataclasses.replace(SMALL, normalise_reward=True)
+    train(tiny('odd_envs:RewardOnce1e9-v0', tmp_path, sac=scaled))
+    told = [line for line in capsys.readouterr().err.splitlines() if 'is it meant?' in line]
+    assert len(told) == 1
+    assert re.match(r'step 100: one return is \S+ times larger than all before it; ', told[0])
+
+
+def test_an_env_without_a_time_limit_is_cut_off(tmp_path: Path):
+    env = make_env('odd_envs:Endless-v0')
+    assert env.spec is not None
+    assert env.spec.max_episode_steps == LONGEST_EPISODE
+    env.reset(seed=0)
+    ends = [any(env.step(np.zeros(1))[2:4]) for _ in range(LONGEST_EPISODE)]
+    assert ends.index(True) == LONGEST_EPISODE - 1
 
 
 @pytest.mark.parametrize('display', ['', ':7'])

@@ -11,12 +11,22 @@ from sac_ros.errors import UserError
 from sim_training.presets import PRESETS, find_preset
 from sim_training.replay_buffer import Batch
 from sim_training.sac import SAC
-from sim_training.sac_config import SACConfig
 
 torch.set_num_threads(1)
 BATCH = 16
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(SACConfig)}
-# What is not here is as in SACConfig; the numbers that papers share are in PAPER below.
+# Every number of `sac`, spelled out: a default that is changed must be meant, for all of these.
+DEFAULTS = {
+    'hidden_sizes': (256, 256), 'critic_sizes': None, 'critics': 2, 'target_subset': None,
+    'actor_value': 'min', 'head': 'scalar', 'atoms': 25, 'dropped_atoms': 2, 'value_bound': 5.0,
+    'norm': 'none', 'unit_weights': False, 'dropout': 0.0, 'target': 'critics', 'gamma': 0.98,
+    'tau': 0.02, 'learning_rate': 0.0007, 'final_learning_rate': None, 'adam_beta1': 0.9,
+    'batch_size': 256, 'learning_starts': 1000, 'replay_capacity': 1000000, 'utd_ratio': 1.0,
+    'policy_delay': 1, 'n_step': 1, 'reset_every': 0, 'learn_alpha': True, 'initial_alpha': 0.1,
+    'target_entropy': -1.0, 'backup_entropy': True, 'exploration': 'white',
+    'normalise_observation': False, 'normalise_reward': False, 'average_actor': 0,
+    'precision': 'float32', 'prior_fraction': 0.0,
+}  # fmt: skip
+# What is not here is as in DEFAULTS; the numbers that most papers share are in PAPER below.
 OWN = {
     # Ours: see SACConfig.
     'sac': {},
@@ -59,8 +69,9 @@ OWN = {
         'learning_starts': 256, 'replay_capacity': 200_000, 'average_actor': 2_000,
     },
 }  # fmt: skip
-# All of the papers: learning rate, discount, share of the target, 2 x 256 units, batches of 256, a
-# temperature that begins with 1 and holds the entropy at -1 for each element of the action.
+# What most of the papers share: learning rate, discount, share of the target, 2 x 256 units,
+# batches of 256, a temperature that begins with 1 and holds the entropy at -1 for each element of
+# the action.  docs/presets.md says where a paper, or its authors' code, differs from its preset.
 PAPER = {
     'learning_rate': 3e-4, 'gamma': 0.99, 'tau': 0.005, 'hidden_sizes': (256, 256),
     'batch_size': 256, 'initial_alpha': 1.0, 'target_entropy': -1.0, 'adam_beta1': 0.9,

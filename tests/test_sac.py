@@ -232,6 +232,10 @@ def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
         ('reset_every', -1, '0 or more'),
         ('average_actor', -1, '0 or more'),
         ('prior_fraction', 1.1, '0 to 1'),
+        ('head', 'quantil', "scalar, quantile, categorical; did you mean 'quantile'?"),
+        ('target', 'nonee', "critics, value, none; did you mean 'none'?"),
+        ('exploration', 'brown', 'white, pink, state, repeated'),
+        ('precision', 'float16', "float32, bfloat16; did you mean 'bfloat16'?"),
     ],
 )
 def test_an_impossible_option_is_refused_by_name(option: str, value: object, allowed: str):

@@ -183,15 +183,24 @@ def test_without_a_target_network_the_critics_say_themselves_what_the_next_step_
     assert not target.requires_grad
 
 
-def test_with_batch_norms_both_steps_are_normalised_in_one_batch():
-    agent = make_agent(target='none', norm='batch', initial_alpha=1e-9)
+@pytest.mark.parametrize('target', ['none', 'critics'])
+def test_with_batch_norms_both_steps_are_normalised_in_one_batch(target: str):
+    agent = make_agent(target=target, norm='batch', initial_alpha=1e-9)
+    if agent.target_critic is not None:
+        with torch.no_grad():  # as after updates: not what the critics say themselves
+            for parameter in agent.target_critic.parameters():
+                parameter.mul_(0.9)
     twin, batch, draws = copy.deepcopy(agent), make_batch(), agent.draws()
     with torch.no_grad():
         action, _ = twin.actor.draw(batch.next_observation, draws.next_noise)
         observations = torch.cat((batch.observation, batch.next_observation))
-        q = twin.critic(observations, torch.cat((batch.unit_action, action)), True)[..., 0]
+        both = observations, torch.cat((batch.unit_action, action))
+        present = twin.critic(*both, True)
+        q = (twin.target_critic or twin.critic)(*both, True)[..., 0]
     expected = batch.reward + 0.98 * q[:, 32:].amin(dim=0)
-    torch.testing.assert_close(agent.target(batch, draws), expected)
+    z, found = agent._present_and_target(batch, draws)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(z, present[:, :32])
 
 
 def v1_agent() -> SAC:

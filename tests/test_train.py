@@ -1,5 +1,6 @@
 """The training run as a user meets it: its files, its folder, its name, and what it refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_runs import PENDULUM, SMALL, column, make_command, resume, run
 
 from sac_ros.errors import UserError
-from sim_training.checkpoint import BEST, CURRENT, PREVIOUS, read_actor
+from sim_training.checkpoint import BEST, CURRENT, PREVIOUS, read_actor, read_checkpoint
 from sim_training.env import make_env
+from sim_training.presets import find_preset
 from sim_training.progress import METRICS
 from sim_training.sac_config import SACConfig
 from sim_training.train import main, train
@@ -214,6 +216,27 @@ def test_spaces_that_sac_cannot_serve_are_refused(tmp_path: Path, env: str, text
 def test_an_impossible_number_is_refused_by_name(options: dict[str, int], text: str):
     with pytest.raises(UserError, match=text):
         TrainCommand(PENDULUM, **options)
+
+
+def test_options_that_are_given_are_not_those_of_the_preset_even_where_they_are_the_defaults():
+    assert TrainCommand(PENDULUM, preset='flash').sac == find_preset('flash')
+    assert TrainCommand(PENDULUM, preset='flash', sac=SACConfig()).sac == SACConfig()
+
+
+def test_the_normalisation_is_that_of_the_random_steps(tmp_path: Path):
+    sac = dataclasses.replace(SMALL, normalise_observation=True)
+    run(make_command(tmp_path, sac=sac))
+    arrays = read_checkpoint(tmp_path)[0]
+    random = arrays['replay.observation'][: SMALL.learning_starts].astype(np.float64)
+    for network in ('actor', 'critic', 'target_critic'):
+        mean = arrays[f'{network}.observation_mean']
+        scale = arrays[f'{network}.observation_scale']
+        np.testing.assert_allclose(mean, random.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(scale, 1.0 / random.std(axis=0), rtol=1e-5)
+    run(resume(tmp_path, steps=320))
+    np.testing.assert_array_equal(
+        read_checkpoint(tmp_path)[0]['actor.observation_mean'], arrays['actor.observation_mean']
+    )  # frozen
 
 
 def test_the_folder_of_a_run_is_named_after_task_and_seed():

@@ -73,6 +73,14 @@ def test_a_finished_run_goes_on_when_more_steps_are_asked_for(tmp_path: Path, wh
         run(TrainCommand(PENDULUM, out=tmp_path, resume=True, steps=100))
 
 
+def test_a_run_that_was_stopped_early_does_not_end_before_its_first_update(tmp_path: Path):
+    calls = iter(range(100))
+    run(make_command(tmp_path), should_stop=lambda: next(calls) > 20)
+    with pytest.raises(UserError, match=r'^steps is 50; more than sac.learning_starts 60 are'):
+        run(TrainCommand(PENDULUM, out=tmp_path, resume=True, steps=50))
+    assert json.loads((tmp_path / 'run.json').read_text())['result'] is None
+
+
 def test_an_env_that_does_not_repeat_itself_begins_its_next_episode(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
