@@ -61,13 +61,17 @@ def _section(env: str, trained: Trained, facts: Mapping[Job, Facts | None]) -> I
         yield _introduction(goal) + '\n'
     yield HEAD
     groups = _grouped(trained)
-    peer = groups.get((PEER, None), [])
-    level = float(np.mean([final_score(curve) for curve in peer])) if peer else None
+    peer = [
+        final_score(curve)
+        for job, curve in trained.items()
+        if job.group == (PEER, None) and facts[job] is not None
+    ]
+    level = float(np.mean(peer)) if peer else None
     for side in SIDES:
         found = [group for group in groups if group[0] == side]
         for group in found:
             jobs = [job for job in trained if job.group == group]
-            yield _row(group, groups[group], [facts[job] for job in jobs], level, goal)
+            yield _row(jobs, groups[group], [facts[job] for job in jobs], level, goal)
         if not found:
             yield f'| {SIDES[side]} | not run yet {NO_CELLS}'
 
@@ -97,24 +101,25 @@ def _published(known: Published) -> str:
 
 
 def _row(
-    group: Group,
+    jobs: Sequence[Job],
     curves: Sequence[Sequence[Evaluation]],
     facts: Sequence[Facts | None],
     level: float | None,
     goal: Goal | None,
 ) -> str:
+    group = jobs[0].group
     finals = [final_score(curve) for curve in curves]
     steps = sorted({curve[-1].step for curve in curves})
     mean, low, high = np.mean(finals), min(finals), max(finals)
     cells = [
         title_of(group),
-        str(len(curves)),
+        ', '.join(str(job.seed) for job in jobs),
         ' to '.join(f'{step:,}' for step in dict.fromkeys((steps[0], steps[-1]))),
         f'{_number(float(mean))} ({_number(low)} to {_number(high)})',
         _exported(group, facts),
         _wall_clock(curves, facts),
         '' if level is None else _way(curves, level),
-        '' if goal is None else _verdict(goal, curves, float(mean)),
+        '' if goal is None else _verdict(goal, curves, facts),
     ]
     return f'| {" | ".join(cells)} |'
 
@@ -149,14 +154,24 @@ def _way(curves: Sequence[Sequence[Evaluation]], level: float) -> str:
     return f'{_number(level)}: {steps:,.0f} steps, {minutes:.1f} min'
 
 
-def _verdict(goal: Goal, curves: Sequence[Sequence[Evaluation]], mean: float) -> str:
-    """Say whether the goal was reached, if the trainings were of the length that it is for."""
+def _verdict(
+    goal: Goal, curves: Sequence[Sequence[Evaluation]], facts: Sequence[Facts | None]
+) -> str:
+    """Say whether the goal was reached, by trainings of its length and by their files."""
+    known = [each for each in facts if each is not None]
+    if len(known) < len(facts):
+        return 'not finished'
     if {curve[-1].step for curve in curves} != {goal.steps}:
         return f'not at {goal.steps:,} steps'
-    if goal.holds_from is None:
-        return 'reached' if mean >= goal.reach else 'not reached'
-    lowest = min(lowest_from(curve, goal.holds_from) for curve in curves)
-    return 'reached' if lowest >= goal.reach else f'not reached, lowest {_number(lowest)}'
+    exported = [each.exported for each in known if each.exported is not None]
+    is_file_good = not exported or float(np.mean(exported)) >= goal.reach
+    if goal.holds_from is not None:
+        lowest = min(lowest_from(curve, goal.holds_from) for curve in curves)
+        if lowest < goal.reach:
+            return f'not reached, lowest {_number(lowest)}'
+    elif float(np.mean([final_score(curve) for curve in curves])) < goal.reach:
+        return 'not reached'
+    return 'reached' if is_file_good else 'not reached by the exported file'
 
 
 def _number(value: float) -> str:

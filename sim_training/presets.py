@@ -1,7 +1,7 @@
 """Presets: the published kinds of soft actor-critic as values of SACConfig.  No other code.
 
 Each is what its paper says, for MuJoCo; where a paper leaves a number open, its authors' code has
-it.  `sac` is our default.
+it.  docs/presets.md has what is different all the same.  `sac` is our default.
 """
 
 import math

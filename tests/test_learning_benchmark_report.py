@@ -89,6 +89,7 @@ def test_the_report_has_the_means_of_the_curves_and_keeps_what_was_written_by_ha
     pole = Job('InvertedPendulum-v5', 'sac_ros', 'sac', 0, results=results)
     scores = [(5_000, 20.0), (10_000, 1000.0), (25_000, 907.0), (50_000, 1000.0)]
     write_curve(pole.curve, [Evaluation(step, score, 90.0) for step, score in scores])
+    write_facts(pole, make_facts(exported=1000.0, steps=50_000))
 
     assert call('report', '--results', results, '--page', page) == 0
     text = page.read_text()
@@ -97,16 +98,16 @@ def test_the_report_has_the_means_of_the_curves_and_keeps_what_was_written_by_ha
     assert '\nold\n' not in text
     # mean(-150, -140.5, -160) = -150.17; mean of 1, 2 and 4 minutes = 2.33
     assert line_of(text, PENDULUM, 'sac_ros crossq') == [
-        'sac_ros crossq', '3', '10,000', '-150.2 (-160.0 to -140.5)', '-151.2 (-161.0 to -141.5)',
-        '2.3 min, 2 threads', '-1300: 5,000 steps, 0.5 min', 'reached',
+        'sac_ros crossq', '0, 1, 2', '10,000', '-150.2 (-160.0 to -140.5)',
+        '-151.2 (-161.0 to -141.5)', '2.3 min, 2 threads', '', 'reached',
     ]  # fmt: skip
     assert line_of(text, PENDULUM, 'SB3 SAC') == [
-        'SB3 SAC', '1', '5,000', '-1300 (-1300 to -1300)', '', '2.2 h',
-        '-1300: 5,000 steps, 133.3 min', 'not at 10,000 steps',
+        'SB3 SAC', '0', '5,000', '-1300 (-1300 to -1300)', '', '2.2 h', '', 'not finished',
     ]  # fmt: skip
     assert line_of(text, PENDULUM, 'SB3 TD3') == ['SB3 TD3', 'not run yet', *6 * ['']]
     assert line_of(text, 'InvertedPendulum-v5', 'sac_ros sac') == [
-        'sac_ros sac', '1', '50,000', '1000 (1000 to 1000)', 'not run yet', '1.5 min',
+        'sac_ros sac', '0', '50,000', '1000 (1000 to 1000)', '1000 (1000 to 1000)',
+        '1.5 min, 1 thread',
         '', 'not reached, lowest 907.0',
     ]  # fmt: skip
     assert line_of(text, 'Hopper-v5', 'sac_ros') == ['sac_ros', 'not run yet', *6 * ['']]
@@ -130,7 +131,9 @@ def test_who_never_gets_to_where_the_peer_ends_is_told(tmp_path: Path) -> None:
         ('sb3_sac', None, 0, 1000.0),
     ):
         curve = [Evaluation(5_000, 50.0, 60.0), Evaluation(10_000, score, 120.0)]
-        write_curve(Job('Hopper-v5', side, preset, seed, results=results).curve, curve)
+        job = Job('Hopper-v5', side, preset, seed, results=results)
+        write_curve(job.curve, curve)
+        write_facts(job, make_facts())
     assert call('report', '--results', results, '--page', page) == 0
     cells = line_of(page.read_text(), 'Hopper-v5', 'sac_ros sac')
     assert cells[-2] == '1000 not reached by 1 of 2'
@@ -143,10 +146,25 @@ def test_the_goal_is_missed_by_a_mean_below_it(tmp_path: Path) -> None:
     for seed, score in ((0, 3500.0), (1, 2490.0)):  # mean 2995
         job = Job('Hopper-v5', 'sac_ros', 'flash+tau=0.01', seed, results=results)
         write_curve(job.curve, [Evaluation(200_000, score, 1.0)])
+        write_facts(job, make_facts(steps=200_000, exported=3_100.0))
     assert call('report', '--results', results, '--page', page) == 0
     cells = line_of(page.read_text(), 'Hopper-v5', 'sac_ros flash+tau=0.01')
     assert cells[3] == '2995 (2490 to 3500)'
     assert cells[-1] == 'not reached'
+
+
+@pytest.mark.parametrize(
+    ('exported', 'verdict'), [(3_000.0, 'reached'), (2_990.0, 'not reached by the exported file')]
+)
+def test_the_goal_is_for_the_exported_file_too(
+    tmp_path: Path, exported: float, verdict: str
+) -> None:
+    results, page = tmp_path / 'results', page_of(tmp_path)
+    job = Job('Hopper-v5', 'sac_ros', 'flash', 0, results=results)
+    write_curve(job.curve, [Evaluation(200_000, 3_500.0, 1.0)])
+    write_facts(job, make_facts(steps=200_000, exported=exported))
+    assert call('report', '--results', results, '--page', page) == 0
+    assert line_of(page.read_text(), 'Hopper-v5', 'sac_ros flash')[-1] == verdict
 
 
 def test_the_page_that_ships_can_be_written_without_a_curve(tmp_path: Path) -> None:
