@@ -22,23 +22,27 @@ from sac_ros.condemned import Condemned
 from sac_ros.control_loop import ControlLoop
 from sac_ros.control_step import Mode
 from sac_ros.decisions import Decisions
+from sac_ros.endless_thread import EndlessThread
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.ladder import Ladder
 from sac_ros.messages import LATCHED, RECORD
 from sac_ros.model_swap import recent_observations
+from sac_ros.own_thread import OwnThread, Reader
 from sac_ros.policy import OnnxPolicy
 from sac_ros.run_node import steady_clock
 from sac_ros.succession import Succession
 from sac_ros.trial import LEAST_RETURNS
 
+LONGEST_WAIT = 1.0  # [s] after which the thread looks whether it is to end
 LOOK_PERIOD = 0.1  # [s] between two looks at what waits or has been checked
 
 
 class Candidates:
-    """~/candidate and ~/episode_return of a node, and what ~/base_model does.
+    """~/candidate, ~/episode_return and ~/base_model of a node.
 
-    That service is answered by another thread than all else: `_lock` lets one in at a time.
+    The base model is asked for past the executor, which may be busy for seconds, and not by the
+    thread of ~/estop, which never waits for a disk: `_lock` lets one thread in at a time.
     """
 
     def __init__(
@@ -64,7 +68,18 @@ class Candidates:
         node.add_on_set_parameters_callback(self._hear_parameters)
         node.create_subscription(UInt8MultiArray, '~/candidate', self._take_offer, LATCHED)
         node.create_subscription(String, '~/episode_return', self._take_return, RECORD)
+        group = OwnThread()
+        service = node.create_service(
+            Trigger, '~/base_model', self._answer_base_model, callback_group=group
+        )
+        self._reader = Reader(node, group, {}, [service])
+        self._thread = EndlessThread('base model', self._serve, self._reader.wake)
         node.create_timer(LOOK_PERIOD, self._look_in_turn, clock=steady_clock())
+
+    @property
+    def crash(self) -> BaseException | None:
+        """Return the error that has ended the thread: the process must end too."""
+        return self._thread.crash
 
     def begin(self, loop: ControlLoop) -> None:
         """Begin with the model of `loop`, or with what was accepted in its place earlier."""
@@ -96,8 +111,10 @@ class Candidates:
             self.succession = None
 
     def close(self) -> None:
-        """End what is being checked."""
+        """End what is being checked, and leave the service."""
         self._gate.close()
+        self._thread.end()
+        self._reader.destroy()
 
     def values(self) -> dict[str, object]:
         """Return what the diagnostics say."""
@@ -218,7 +235,11 @@ class Candidates:
             self._is_closed = False
         return SetParametersResult(successful=True)
 
-    def answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+    def _serve(self, is_ending: threading.Event) -> None:
+        while not is_ending.is_set():
+            self._reader.wait(LONGEST_WAIT)
+
+    def _answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Let the base model act at once, forget what was learnt, and accept no more."""
         with self._lock:
             return self._back_to_base(answer)

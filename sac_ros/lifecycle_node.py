@@ -64,7 +64,7 @@ class PolicyNode(LifecycleNode):
         self._reports = Reports(self)
         self._candidates = Candidates(self, lambda: self.loop, self._reports.tell_policy)
         self._models = ModelSwap(self, lambda: self.loop, self._candidates.change_base)
-        self._operators = Operators(self, lambda: self.loop, self._candidates.answer_base_model)
+        self._operators = Operators(self, lambda: self.loop)
         self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
         self.create_timer(REPORT_PERIOD, self._report, clock=steady)
@@ -84,7 +84,8 @@ class PolicyNode(LifecycleNode):
     def crash(self) -> BaseException | None:
         """An error in a transition or in a thread, after which the process must end."""
         loop_crash = None if self.loop is None else self.loop.crash
-        return self._transition_error or self._operators.crash or loop_crash
+        thread_crash = self._operators.crash or self._candidates.crash
+        return self._transition_error or thread_crash or loop_crash
 
     @_keep_error
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

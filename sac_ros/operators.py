@@ -1,4 +1,4 @@
-"""Operators: ~/estop, ~/reset, ~/enable and ~/base_model, served by a thread of their own.
+"""Operators: ~/estop, ~/reset and ~/enable, served by a thread that does nothing else.
 
 So an emergency stop is heard at once, also while the node loads a model or answers others.
 """
@@ -23,12 +23,7 @@ NOT_CONFIGURED = 'not configured: no command is being sent'
 class Operators:
     """What people may say to a running policy, from the birth of the node to its end."""
 
-    def __init__(
-        self,
-        node: LifecycleNode,
-        find_loop: Callable[[], ControlLoop | None],
-        answer_base_model: Callable[[Trigger.Request, Trigger.Response], Trigger.Response],
-    ) -> None:
+    def __init__(self, node: LifecycleNode, find_loop: Callable[[], ControlLoop | None]) -> None:
         """Listen for `node`; `find_loop` returns the loop that is concerned, if there is one."""
         self._find_loop = find_loop
         self._logger = node.get_logger()
@@ -45,7 +40,6 @@ class Operators:
                 (Trigger, '~/estop', self._answer_estop),
                 (Trigger, '~/reset', self._answer_reset),
                 (SetBool, '~/enable', self._answer_enable),
-                (Trigger, '~/base_model', answer_base_model),
             )
         ]
         self._reader = Reader(node, group, subscriptions, services)
