@@ -66,6 +66,7 @@ EXTRAS = {
         'stable-baselines3>=2.4',  # the peer that env checks and benchmarks use
         'pybullet_envs_gymnasium>=0.6',  # the peer of `sac-ros bench env`
         'colcon-common-extensions>=0.3',
+        'scipy>=1.11',  # the planner that benchmarks/finetuning.py measures an arm with
         'setuptools>=70.1,<80',  # colcon-core needs < 80; 70.1 builds wheels by itself
     ],
 }

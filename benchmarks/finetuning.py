@@ -1,7 +1,7 @@
 """Fine-tuning on three robots that differ, beside training from scratch on as much data of each.
 
     python benchmarks/finetuning.py run balance-long-pole --seeds 0 1 2
-    python benchmarks/finetuning.py compensate reach-weak-joint
+    python benchmarks/finetuning.py plan reach-weak-joint
     python benchmarks/finetuning.py report
 
 What is finished is skipped, what was stopped goes on.  FINETUNING.md says how it is measured.
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from commands import Commands, run_command
-from finetuning_compensated import CompensatedPolicy
+from finetuning_planner import planned_returns
 from finetuning_report import OUTCOME, Outcome, write_report
 
 from sac_ros.errors import UserError, nearest
@@ -23,7 +24,7 @@ from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
 from sim_training.checkpoint import CURRENT, read_actor
 from sim_training.env import make_env
-from sim_training.evaluate import evaluate_policy, make_matching_env
+from sim_training.evaluate import EVALUATION_SEED, evaluate_policy, make_matching_env
 from sim_training.export import build_policy
 from sim_training.finetune import FinetuneCommand
 from sim_training.finetune import main as finetune
@@ -85,8 +86,8 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
-class CompensateOptions:
-    """Score the model that ships with its commands made up for weak motors, in simulation."""
+class PlanOptions:
+    """Score a planner that knows how weak the motors of an arm are: what it can do at all."""
 
     robot: str
     """Which robot: reach-weak-joint."""
@@ -128,15 +129,10 @@ def _find_robot(name: str) -> Robot:
     return ROBOTS[name]
 
 
-def _model(robot: Robot) -> Path:
-    """Return the model that ships."""
-    return HERE.parent / 'models' / f'{robot.task}.onnx'
-
-
 def _run(options: RunOptions, robot: Robot, seed: int, facts: Path) -> None:
     """Fine-tune, train from scratch, score all, and keep what came out."""
     folder = options.runs / f'{options.robot}-{seed}'
-    model = _model(robot)
+    model = HERE.parent / 'models' / f'{robot.task}.onnx'  # that ships
     result = _finetune(options, robot, seed, model, folder)
     with (folder / EPISODES).open(encoding='utf-8', newline='') as file:
         steps = sum(int(row['length']) for row in csv.DictReader(file))
@@ -210,21 +206,20 @@ def _score(policy: OnnxPolicy, task: str, physics: Physics) -> float:
     return sum(episode.reward_sum for episode in episodes) / SCORED
 
 
-def compensate(options: object) -> None:
-    """Print what the model that ships comes to when its commands make up for weak motors."""
-    assert isinstance(options, CompensateOptions)
+def plan(options: object) -> None:
+    """Print what a planner that knows the arm comes to, as trained and as it is."""
+    assert isinstance(options, PlanOptions)
     robot = _find_robot(options.robot)
-    if not robot.physics.motor:
-        raise UserError(f"the motors of '{options.robot}' are not weak: nothing to make up for")
-    model = _model(robot)
-    policy = CompensatedPolicy(model, robot.physics)
-    before, score = (
-        _score(each, robot.task, robot.physics) for each in (load_policy(model), policy)
+    if robot.task != 'reach':
+        raise UserError(
+            f"robot '{options.robot}' is no arm; allowed: reach-weak-joint, reach-late"
+        )
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + SCORED)
+    before, now = (
+        float(np.mean(planned_returns(make_env(robot.task, physics=physics), physics, seeds)))
+        for physics in (NOMINAL, robot.physics)
     )
-    print(
-        f'{options.robot}: return {before:.1f}, compensated {score:.1f}; '
-        f'{policy.at_bound / policy.actions:.0%} of its actions ask for more than the bounds allow'
-    )
+    print(f'{options.robot}: a planner comes to {before:.1f} as trained, {now:.1f} as it is')
 
 
 def report(options: object) -> None:
@@ -235,7 +230,7 @@ def report(options: object) -> None:
 
 COMMANDS: Commands = {
     'run': (RunOptions, run),
-    'compensate': (CompensateOptions, compensate),
+    'plan': (PlanOptions, plan),
     'report': (ReportOptions, report),
 }
 
