@@ -241,6 +241,10 @@ class Candidates:
 
     def _answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Let the base model act at once, forget what was learnt, and accept no more."""
+        self._is_closed = True
+        succession = self.succession
+        if succession is not None:
+            succession.demand_base()  # before the lock: whoever holds it may wait for a disk
         with self._lock:
             return self._back_to_base(answer)
 
@@ -250,7 +254,6 @@ class Candidates:
             self.succession.back_to_base()
             sha256 = self.succession.ladder.base.policy.sha256
             acts = 'the base model acts'
-        self._is_closed = True
         answer.success = True
         answer.message = f'{acts}; no candidate is accepted any more'
         try:

@@ -283,7 +283,8 @@ class ControlLoop:
             with self._lock:
                 self._measurements.forget()
         logger = self._node.get_logger()
-        line = self.fault_log.note(step.mode.value, step.fault, now)
+        model = None if step.is_takeover else step.model
+        line = self.fault_log.note(step.mode.value, step.fault, now, model)
         if line is not None:
             logger.info(line) if step.fault is None else logger.error(line)
         with self._lock:

@@ -8,6 +8,7 @@ from sac_ros.fault import Fault
 LOG_PERIOD = 1.0  # [s] between two lines, at least
 REPEAT_PERIOD = 10.0  # [s] between two lines about the same fault
 STOPPED = (Mode.SAFE.value, Mode.FAULT.value)
+THOUGHT = ('E_ACT_NONFINITE',)  # is of the model that acts, wherever the robot is
 PUT_ASIDE = ('W_DISABLED', 'E_ESTOP')  # by a person, who may move the robot anywhere then
 
 
@@ -17,26 +18,29 @@ class FaultLog:
     def __init__(self) -> None:
         """Start with nothing counted and nothing said."""
         self.counts: Counter[str] = Counter()  # fault code -> ticks with it
-        # fault code -> the newest that stopped the robot, or kept it stopped, unless a person had
-        # put it aside; another model begins by clearing it
-        self.stops: dict[str, Fault] = {}
-        self._is_put_aside = False
+        # number of a model -> fault code -> the newest by which the robot was stopped, or kept so,
+        # after that model had led it there; a person who drives or puts it aside is no model
+        self.stops: dict[int, dict[str, Fault]] = {}
+        self._driver: int | None = None  # the model that acted in the newest good tick
         self._said: tuple[str, str] | None = None  # mode and code of the newest line
         self._said_at = float('-inf')
         self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]
 
-    def note(self, mode: str, fault: Fault | None, now: float) -> str | None:
+    def note(
+        self, mode: str, fault: Fault | None, now: float, model: int | None = None
+    ) -> str | None:
         """Take a tick's mode and fault; return the line to log, or None.  `now` is in [s].
 
+        `model` is the number of the one that acts, None where a person does.
         A line comes when a fault appears, when mode or fault change, when it has gone, and again
         while it stays.
         """
-        self._is_put_aside &= mode in STOPPED
+        if mode == Mode.ACTIVE.value:
+            self._driver = model
         if fault is not None:
             self.counts[fault.code] += 1
-            if mode in STOPPED and not self._is_put_aside:
-                self.stops[fault.code] = fault
-                self._is_put_aside = fault.code in PUT_ASIDE
+            if mode in STOPPED:
+                self._blame(fault, model)
         elif self._said is None:
             return None
         now_said = None if fault is None else (mode, fault.code)
@@ -46,6 +50,14 @@ class FaultLog:
         line = f'{mode}: the fault has gone' if fault is None else f'{mode}: {fault}'
         self._said, self._said_at = now_said, now
         return line
+
+    def _blame(self, fault: Fault, model: int | None) -> None:
+        """Remember who has led the robot to where it was stopped."""
+        if fault.code in PUT_ASIDE:
+            self._driver = None
+        driver = model if fault.code in THOUGHT else self._driver
+        if driver is not None:
+            self.stops.setdefault(driver, {})[fault.code] = fault
 
     def note_warning(self, warning: Fault, now: float) -> bool:
         """Take something that does not stop the robot; return whether to say it.  `now` in [s]."""

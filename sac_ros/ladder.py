@@ -23,6 +23,10 @@ class Conditions(NamedTuple):
     exploration: float
     speed_scale: float
 
+    def is_harder_than(self, other: 'Conditions') -> bool:
+        """Return whether there is more noise here, and less speed, or as much."""
+        return self.exploration >= other.exploration and self.speed_scale <= other.speed_scale
+
 
 class Rung:
     """A model that acts or has acted, and how well."""
@@ -37,6 +41,18 @@ class Rung:
         self.returns: deque[float] = deque(maxlen=NEWEST)
         self.elsewhere: dict[Conditions, deque[float]] = {}  # returns under other conditions
         self.numbers: deque[int] = deque(maxlen=NEWEST)  # by which ~/control_step calls it
+
+    def least_returns(self, conditions: Conditions) -> Sequence[float]:
+        """Return what is the least to expect: returns under `conditions`, or under harder ones.
+
+        Empty where too few are known.
+        """
+        if len(self.returns) >= LEAST_RETURNS:
+            return self.returns
+        for known, returns in reversed(self.elsewhere.items()):
+            if known.is_harder_than(conditions) and len(returns) >= LEAST_RETURNS:
+                return returns
+        return ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class Ladder:
     def accept(self, rung: Rung) -> None:
         """Make the model on trial the accepted one, watched on against the base."""
         self.accepted, self.on_trial = rung, None
-        rung.watch = watch_against(self.base.returns)
+        self._watch_accepted()
 
     def holds(self, sha256: str) -> bool:
         """Return whether a model stands on the ladder."""
@@ -103,6 +119,9 @@ class Ladder:
         rung.returns.append(episode.value)
         self.longest = max(self.longest, episode.length)
         if rung.watch is None:
+            if rung is self.accepted and len(rung.returns) >= LEAST_RETURNS:
+                # No returns of the base compare with it: it must not become worse than it is.
+                rung.watch = ReturnWatch(rung.returns)
             return None
         rung.watch.add(episode.value)
         before = f'{shown_returns(rung.watch.before)} before'
@@ -124,8 +143,13 @@ class Ladder:
                 del rung.elsewhere[next(iter(rung.elsewhere))]
             rung.numbers.clear()
         self.conditions = conditions
+        self._watch_accepted()
+
+    def _watch_accepted(self) -> None:
+        """Compare the accepted model with the base from now on."""
         if self.accepted is not None:
-            self.accepted.watch = watch_against(self.base.returns)
+            before = self.base.least_returns(self.conditions)
+            self.accepted.watch = ReturnWatch(before) if before else None  # see `add`
 
     def _find(self, number: int) -> Rung:
         for rung in self._rungs():
@@ -140,8 +164,3 @@ class Ladder:
     def _rungs(self) -> list[Rung]:
         rungs = (self.base, self.accepted, self.on_trial)
         return [rung for rung in rungs if rung is not None]
-
-
-def watch_against(returns: Sequence[float]) -> ReturnWatch | None:
-    """Return a watch that compares with `returns`, if enough of them are known."""
-    return ReturnWatch(returns) if len(returns) >= LEAST_RETURNS else None

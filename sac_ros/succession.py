@@ -3,6 +3,7 @@
 The control loop swaps models between two ticks; what takes time, files above all, comes after.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from sac_ros.decision_log import time_now
 from sac_ros.episode_return import read_episode_return
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
-from sac_ros.ladder import Conditions, Ladder, Rung, watch_against
+from sac_ros.ladder import Conditions, Ladder, Rung
 from sac_ros.model_file import check_sha256
 from sac_ros.model_gate import check_candidate
 from sac_ros.policy import OnnxPolicy
@@ -62,6 +63,8 @@ class Succession:
         self._unjudged = 0  # [ticks] that the model on trial has acted since its newest return
         self._looked_at = 0  # [ticks]
         self._taken_over = 0  # [ticks], before the trial
+        self._swapping = threading.Lock()  # held for moments only
+        self._is_base_demanded = False
 
     def restore(self, expected_sha256: str) -> None:
         """Let the model act that was accepted earlier in place of this base, if there is one."""
@@ -85,7 +88,7 @@ class Succession:
         else:
             base.elsewhere[Conditions(*then)] = deque(acceptance.base_returns, maxlen=NEWEST)
         # Its own returns are of another day: a candidate waits for new ones.
-        self.ladder.accepted = Rung(policy, data, watch_against(base.returns))
+        self.ladder.accept(Rung(policy, data))
         self._act()
         text = f'accepted {acceptance.time} in place of {base.policy.sha256[:12]}'
         self._decisions.tell('restored', policy.sha256, text=text)
@@ -100,13 +103,23 @@ class Succession:
         self._tell_dropped(on_trial, 'another base model was asked for')
         self._decisions.tell('base model', policy.sha256, text='another model was asked for')
 
+    def demand_base(self) -> None:
+        """Let the base model act at once, whatever another thread does; then `back_to_base`."""
+        with self._swapping:
+            self._is_base_demanded = True
+            base = self.ladder.base
+            if self._loop.policy is not base.policy:
+                self._swap(base)
+
     def back_to_base(self) -> None:
-        """Let the base model act at once, and none of the others again."""
+        """Keep the base model acting, and let none of the others act again."""
         dropped = [self.ladder.on_trial, self.ladder.accepted]
         for rung in dropped:
             if rung is not None:
                 self.ladder.drop(rung)
+        self._is_base_demanded = False
         self._act()
+        self._tell_policy(self.ladder.base.policy)
         for rung in dropped:
             if rung is not None:
                 self._condemn(rung.policy.sha256)
@@ -133,11 +146,9 @@ class Succession:
         In doubt the model was to blame for what it can bring about: a state that is implausible.
         """
         on_trial, accepted = self.ladder.on_trial, self.ladder.accepted
-        if self._loop.controller.takeover.action is not None and on_trial is None:
-            self._loop.fault_log.stops.clear()  # a person drives, wherever that leads
         if on_trial is not None:
             self._watch_trial(on_trial, unwanted)
-        elif accepted is not None and (fault := self._find_brought_about()):
+        elif accepted is not None and (fault := self._find_brought_about(accepted)):
             self._roll_back(accepted, fault, is_to_blame=True)
         self._follow_conditions()
 
@@ -147,7 +158,7 @@ class Succession:
         patience = max(UNJUDGED * rate, UNJUDGED_EPISODES * self.ladder.longest)
         if unwanted is not None:
             self._roll_back(rung, unwanted, is_to_blame=False)
-        elif found := self._find_blame():
+        elif found := self._find_blame(rung):
             self._roll_back(rung, found, is_to_blame=True)
         elif self._unjudged > min(patience, LONGEST_UNJUDGED * rate):
             fault = Fault(
@@ -166,17 +177,21 @@ class Succession:
             self._unjudged += ticks - self._looked_at
         self._looked_at = ticks
 
-    def _find_blame(self) -> Fault | None:
+    def _find_blame(self, rung: Rung) -> Fault | None:
         """Return what speaks against the model on trial, besides its returns."""
         if self._loop.taken_over > self._taken_over:
             return Fault('E_CAND_STOPPED', 'a person has taken over')
         if self._loop.controller.mode is Mode.FAULT:
             return self._loop.find_fault()
-        return self._find_brought_about()
+        return self._find_brought_about(rung)
 
-    def _find_brought_about(self) -> Fault | None:
-        stops = self._loop.fault_log.stops
-        return next((stops[code] for code in BROUGHT_ABOUT if code in stops), None)
+    def _find_brought_about(self, rung: Rung) -> Fault | None:
+        for number in rung.numbers:
+            stops = self._loop.fault_log.stops.get(number, {})
+            for code in BROUGHT_ABOUT:
+                if code in stops:
+                    return stops[code]
+        return None
 
     def take_return(self, text: str) -> None:
         """Judge the model that has acted in an episode.  Raises UserError on nonsense."""
@@ -257,12 +272,16 @@ class Succession:
 
     def _act(self, *, is_anew: bool = False) -> None:
         """Let the highest model of the ladder act from the next tick on."""
-        rung = self.ladder.acting
-        if self._loop.policy is not rung.policy or is_anew:
-            self._loop.swap(rung.policy)
-            self._loop.fault_log.stops.clear()
-            rung.numbers.append(self._loop.controller.model)
-            self._tell_policy(rung.policy)
+        with self._swapping:
+            rung = self.ladder.base if self._is_base_demanded else self.ladder.acting
+            if self._loop.policy is rung.policy and not is_anew:
+                return
+            self._swap(rung)
+        self._tell_policy(rung.policy)
+
+    def _swap(self, rung: Rung) -> None:
+        self._loop.swap(rung.policy)
+        rung.numbers.append(self._loop.controller.model)
 
 
 def _conditions(loop: 'ControlLoop') -> Conditions:

@@ -141,6 +141,11 @@ class Arm:
         message.header.stamp = self.peer.now()
         return message
 
+    def out_of_limits(self) -> JointState:
+        message = self.joint_states()
+        message.position[0] = 100.0
+        return message
+
     def publisher(self) -> Publisher:
         return self.peer.node.create_publisher(JointState, f'{self.namespace}/joint_states', 1)
 

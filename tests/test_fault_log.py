@@ -1,5 +1,7 @@
 """Many faults, few lines."""
 
+import pytest
+
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
 
@@ -35,26 +37,48 @@ def test_a_worse_mode_and_another_fault_are_said_but_never_two_lines_in_a_second
     assert log.counts == {'E_OBS_STALE': 3, 'E_OBS_MISSING_JOINT': 1}
 
 
-def test_what_stopped_the_robot_is_kept_and_what_was_bridged_is_not():
+def test_what_stopped_the_robot_is_of_the_model_that_acted_and_what_was_bridged_is_not():
     log = FaultLog()
-    log.note('hold', JOINT, 0.0)
+    log.note('active', None, 0.0, model=3)
+    log.note('hold', JOINT, 0.1, model=3)
     assert log.stops == {}
-    log.note('safe', STALE, 0.1)
-    log.note('active', None, 0.2)
-    assert log.stops == {'E_OBS_STALE': STALE}
+    log.note('safe', STALE, 0.2, model=3)
+    log.note('active', None, 0.3, model=3)
+    assert log.stops == {3: {'E_OBS_STALE': STALE}}
 
 
-def test_what_happens_to_a_robot_that_a_person_has_put_aside_stopped_nothing():
+def test_a_model_that_comes_while_the_robot_is_stopped_has_not_led_it_there():
     log = FaultLog()
-    disabled = Fault('W_DISABLED', 'by a person')
-    log.note('safe', disabled, 0.0)
-    log.note('safe', STALE, 0.1)
-    log.note('safe', None, 0.2)  # ten good ticks
-    log.note('safe', STALE, 0.3)
-    assert log.stops == {'W_DISABLED': disabled}
-    log.note('active', None, 0.4)
-    log.note('safe', STALE, 0.5)
-    assert log.stops['E_OBS_STALE'] is STALE
+    log.note('active', None, 0.0, model=3)
+    log.note('safe', STALE, 0.1, model=3)
+    log.note('safe', JOINT, 0.2, model=4)
+    assert log.stops == {3: {'E_OBS_STALE': STALE, 'E_OBS_MISSING_JOINT': JOINT}}
+    log.note('active', None, 0.3, model=4)
+    log.note('safe', JOINT, 0.4, model=4)
+    assert log.stops[4] == {'E_OBS_MISSING_JOINT': JOINT}
+
+
+def test_an_action_that_is_no_number_is_of_the_model_that_asked_for_it():
+    log = FaultLog()
+    nonsense = Fault('E_ACT_NONFINITE', 'the action of elbow is nan')
+    log.note('active', None, 0.0, model=3)
+    log.note('safe', nonsense, 0.1, model=4)
+    assert log.stops == {4: {'E_ACT_NONFINITE': nonsense}}
+
+
+@pytest.mark.parametrize('model', [3, None], ids=['put aside', 'driven'])
+def test_where_a_person_has_brought_the_robot_no_model_has(model: int | None):
+    log = FaultLog()
+    log.note('active', None, 0.0, model)
+    if model is not None:
+        log.note('safe', Fault('W_DISABLED', 'by a person'), 0.1, model)
+    log.note('safe', STALE, 0.2, model=3)
+    log.note('safe', None, 0.3, model=3)  # ten good ticks
+    log.note('safe', STALE, 0.4, model=3)
+    assert log.stops == {}
+    log.note('active', None, 0.5, model=3)
+    log.note('safe', STALE, 0.6, model=3)
+    assert log.stops == {3: {'E_OBS_STALE': STALE}}
 
 
 def test_the_end_of_a_fault_is_said_once():

@@ -9,21 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import onnx_model
-from model_builders import constant_model
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import running
-from offers import learning_in
-from policy_nodes import ACTION, LONE_NODE, SPEC, Arm, settle, start
+from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros import Peer, policy_status, wait_for
 
-from sac_ros.accepted_model import Acceptance, keep_accepted
 from sac_ros.control_step import Mode
 from sac_ros.controller import PolicyController
-from sac_ros.policy import OnnxPolicy
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros
@@ -228,30 +224,6 @@ def test_a_callback_that_blocks_delays_neither_control_nor_an_emergency_stop(
         assert (gaps > 1.0).sum() == 0  # although the executor sleeps 2.5 s of each 3.5 s
         assert lone_arm.call('estop').success
         lone_arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
-
-
-BLOCKED = SLOW.replace(
-    'time.sleep(2.5)',
-    'time.sleep(1e6 if self.loop and self.loop.last_step else 0.0)',
-)
-
-
-def test_the_base_model_is_asked_for_past_a_callback_that_blocks(
-    model: Path, peer: Peer, lone_arm: Arm, tmp_path: Path
-):
-    """Let an accepted model act, block the executor for good, and ask."""
-    better = constant_model(SPEC, (0.5, -0.9))
-    base, sha256 = (OnnxPolicy(data, 'm').sha256 for data in (model.read_bytes(), better))
-    keep_accepted(tmp_path, better, Acceptance(sha256, base, 'now', (2.0,) * 3, (1.0,) * 3))
-    lone_arm.send_states()
-    words = start(model=model, autostart=True, **learning_in(tmp_path))[2:]
-    with running('-c', BLOCKED, *words) as node:
-        lone_arm.wait_for_action((0.5, -0.9))
-        assert lone_arm.call('base_model').success
-        lone_arm.wait_for_action(ACTION)
-        assert not (tmp_path / 'accepted.onnx').exists()
-        assert node.process.poll() is None
-        node.process.kill()  # it could not end by itself
 
 
 HANGING = """

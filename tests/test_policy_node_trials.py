@@ -14,7 +14,6 @@ from node_process import NodeProcess, running
 from offers import Learner, check_control, learning_in
 from policy_nodes import ACTION, NODE, SPEC, Arm, start, wait_for_values
 from ros import Peer, wait_for
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from sac_ros.control_step import Mode
@@ -128,12 +127,7 @@ def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_o
     sha256 = learner.offer(constant_model(SPEC, (0.65, -0.9)))
     learner.wait_for('on trial', sha256)
 
-    def beyond() -> JointState:
-        message = arm.joint_states()
-        message.position[0] = 100.0
-        return message
-
-    arm.send_states(beyond)
+    arm.send_states(arm.out_of_limits)
     told = learner.wait_for('rolled back', sha256)
     assert told['code'] == 'E_OBS_RANGE'
     assert told['text'].startswith('joint_position of shoulder 100 is outside')
@@ -160,21 +154,16 @@ def test_an_accepted_model_under_which_the_robot_leaves_its_limits_falls_to_the_
     learner.tell(number, 12.0, 13.0, 14.0)
     learner.wait_for('accepted', sha256)
 
-    def beyond() -> JointState:
-        message = arm.joint_states()
-        message.position[0] = 100.0
-        return message
-
     assert arm.enable(False).success  # a person moves it anywhere
     arm.wait_for_mode(Mode.SAFE, 'W_DISABLED')
-    arm.send_states(beyond)
+    arm.send_states(arm.out_of_limits)
     assert arm.enable(True).success
     arm.wait_for_mode(Mode.SAFE, 'E_OBS_RANGE')
     arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
     arm.wait_for_action((0.62, -0.9))
 
-    arm.send_states(beyond)
+    arm.send_states(arm.out_of_limits)
     assert learner.wait_for('rolled back', sha256)['code'] == 'E_OBS_RANGE'
     assert not (folder / 'accepted.onnx').exists()
     arm.send_states()

@@ -283,8 +283,6 @@ def test_returns_of_other_conditions_are_kept_apart_and_are_there_again_with_the
     assert ladder.acting.watch is None  # what the base comes to with noise is not known
     with pytest.raises(UserError, match='model 1 is none of those that count'):
         ladder.add(episode(1, 12.0))  # it began before
-    ladder.acting.numbers.append(3)
-    assert ladder.add(episode(3, 1.0)) is None
     for number in range(20):
         ladder.change_conditions(Conditions(0.1, number / 100))
     assert len(ladder.base.elsewhere) <= REMEMBERED
@@ -297,3 +295,29 @@ def test_returns_of_other_conditions_are_kept_apart_and_are_there_again_with_the
     verdict = ladder.add(episode(4, 1.0))
     assert verdict is not None
     assert verdict.code == 'E_CAND_WORSE'
+
+
+def test_where_nothing_is_known_of_the_base_an_accepted_model_must_not_become_worse_than_it_is():
+    ladder = with_accepted()
+    ladder.change_conditions(Conditions(0.1, 1.0))
+    ladder.acting.numbers.append(3)
+    assert [ladder.add(episode(3, value)) for value in (6.0, 7.0, 8.0)] == [None] * 3
+    verdict = ladder.add(episode(3, 1.0))
+    assert verdict is not None
+    assert verdict.code == 'E_CAND_WORSE'
+    assert verdict.text == 'return 1 of 1 episode; 7 +- 1 of 3 episodes before'
+
+
+@pytest.mark.parametrize('exploration', [0.0, 0.05])
+def test_with_less_noise_an_accepted_model_is_to_be_as_good_as_the_base_was_with_more(
+    exploration: float,
+):
+    ladder = Ladder(Rung(BASE), Conditions(0.1, 1.0))
+    ladder.base.returns.extend(BEFORE)
+    ladder.accept(Rung(BETTER, b'better'))
+    ladder.change_conditions(Conditions(exploration, 1.0))
+    ladder.acting.numbers.append(3)
+    assert ladder.add(episode(3, 10.0)) is None
+    verdict = ladder.add(episode(3, 1.0))
+    assert verdict is not None
+    assert verdict.text == 'return 1 of 1 episode; 10 +- 1 of 3 episodes before'
