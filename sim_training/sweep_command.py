@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sac_ros.errors import UserError
+from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
-from sim_training.sweep_space import SPACE, Value, as_value, check_names
-from sim_training.train_command import TrainCommand
+from sim_training.sweep_space import SPACE, USUAL, Value, as_value, check_names
+from sim_training.train_command import NOT_GIVEN, TrainCommand
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class SweepCommand:
     seed: int = 0
     """Seed of the search; trial 7 is trained with this seed + 7."""
 
-    options: tuple[str, ...] = tuple(SPACE)
-    """Options of --sac that are searched; the others stay."""
+    options: tuple[str, ...] = USUAL
+    """Options of --sac that are searched, of those in docs/sweep.md; the others stay."""
 
     parallel: int | None = None
     """Trainings at the same time; by default 1, and with --ray as many as it has processors."""
@@ -47,11 +48,19 @@ class SweepCommand:
     evaluation_episodes: int = 10
     """Episodes in one evaluation."""
 
-    sac: SACConfig = field(default_factory=SACConfig)
+    preset: str = 'sac'
+    """Kind of soft actor-critic, from which the options of --sac begin, as in `sac-ros train`."""
+
+    sac: SACConfig = field(default_factory=lambda: NOT_GIVEN)
     """Options of the first trial, which the others are to beat."""
+
+    defaults = staticmethod(TrainCommand.defaults)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""
+        preset = find_preset(self.preset)
+        if self.sac is NOT_GIVEN:
+            object.__setattr__(self, 'sac', preset)
         for name in ('trials', 'evaluations', 'evaluation_episodes', 'parallel', 'steps'):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -84,6 +93,7 @@ class SweepCommand:
             self.folder / f'trial-{number:04d}',
             evaluate_every=max(1, self.steps // self.evaluations),
             evaluation_episodes=self.evaluation_episodes,
+            preset=self.preset,
             sac=sac,
         )
 

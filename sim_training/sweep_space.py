@@ -28,7 +28,19 @@ SPACE: Space = {
     'initial_alpha': FloatDistribution(0.01, 1.0, log=True),
     'target_entropy': FloatDistribution(-2.0, -0.25),  # [nat], of each action
     'normalise_observation': CategoricalDistribution((False, True)),
+    'critics': CategoricalDistribution((2, 5, 10)),
+    'norm': CategoricalDistribution(('none', 'layer', 'batch')),
+    'dropout': FloatDistribution(0.0, 0.05),
+    'policy_delay': CategoricalDistribution((1, 2, 3)),
+    'n_step': CategoricalDistribution((1, 3, 5)),
+    'exploration': CategoricalDistribution(('white', 'pink', 'state', 'repeated')),
+    'average_actor': CategoricalDistribution((0, 500, 2_000)),
 }
+# Searched unless others are named: twenty trials say little about more of them.
+USUAL = (
+    'learning_rate', 'gamma', 'tau', 'batch_size', 'utd_ratio', 'hidden_sizes', 'initial_alpha',
+    'target_entropy', 'normalise_observation',
+)  # fmt: skip
 
 
 def search_space(names: Iterable[str], start: SACConfig) -> dict[str, Distribution]:
@@ -78,7 +90,8 @@ def as_value(option: object) -> Value:
 
 
 def _as_option(value: Value) -> object:
-    return tuple(map(int, value.split())) if isinstance(value, str) else value
+    is_widths = isinstance(value, str) and value[0].isdigit()
+    return tuple(map(int, str(value).split())) if is_widths else value
 
 
 def _with(distribution: Distribution, value: Value) -> Distribution:

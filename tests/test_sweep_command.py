@@ -51,6 +51,7 @@ LATEST = SACConfig(
         ('train', TrainCommand(PENDULUM, preset='tqc', sac=LATEST)),
         ('sweep', SweepCommand(PENDULUM, sac=LATEST)),
         ('sweep', SweepCommand(PENDULUM)),
+        ('sweep', SweepCommand(PENDULUM, options=('critics', 'norm'), preset='flash')),
         (
             'sweep',
             SweepCommand(
@@ -127,3 +128,16 @@ def test_a_typo_in_an_option_or_a_task_is_answered_in_one_line(
     assert status == 1
     assert "'Pendulun-v1' is no task that ships" in text
     assert not out.exists()
+
+
+def test_the_trials_of_a_sweep_begin_from_its_preset():
+    command = SweepCommand(PENDULUM, steps=20_000, preset='flash')
+    assert command.sac == find_preset('flash')
+    assert command.training(3, command.sac) == TrainCommand(
+        PENDULUM,
+        20_000,
+        3,
+        Path('runs/sweep-Pendulum-v1/trial-0003'),
+        evaluate_every=1_000,
+        preset='flash',
+    )

@@ -34,9 +34,9 @@ def test_the_space_is_widened_to_hold_the_setting_to_beat():
 
 def test_values_become_options_and_the_others_stay():
     start = SACConfig(critics=3)
-    values = {'hidden_sizes': '64 32', 'gamma': 0.99, 'normalise_observation': True}
+    values = {'hidden_sizes': '64 32', 'gamma': 0.99, 'norm': 'layer', 'n_step': 3}
     assert with_values(start, values) == SACConfig(
-        hidden_sizes=(64, 32), gamma=0.99, normalise_observation=True, critics=3
+        hidden_sizes=(64, 32), gamma=0.99, norm='layer', n_step=3, critics=3
     )
     assert with_values(start, start_values(SPACE, start)) == start
 
