@@ -17,7 +17,7 @@ preflight, ros_graph             what must be true before a robot moves
 messages, *_messages, *_message  state, commands and reports <-> ROS messages
 measurements                     the newest message of each source, and how old it is
 control_loop, loop_topics,       the tick on its topics, in threads of its own
-  own_thread, endless_thread, pace_clock
+  own_thread, endless_thread, serving_thread, pace_clock
 lifecycle_node, parameters,      the ROS node around it: operators, new models, diagnostics
   operators, model_swap, reports
 candidates, candidate_gate       models that a learner offers, up to their trial

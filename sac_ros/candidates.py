@@ -22,7 +22,6 @@ from sac_ros.condemned import Condemned
 from sac_ros.control_loop import ControlLoop
 from sac_ros.control_step import Mode
 from sac_ros.decisions import Decisions
-from sac_ros.endless_thread import EndlessThread
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.ladder import Ladder
@@ -31,10 +30,10 @@ from sac_ros.model_swap import recent_observations
 from sac_ros.own_thread import OwnThread, Reader
 from sac_ros.policy import OnnxPolicy
 from sac_ros.run_node import steady_clock
+from sac_ros.serving_thread import ServingThread
 from sac_ros.succession import Succession
 from sac_ros.trial import LEAST_RETURNS
 
-LONGEST_WAIT = 1.0  # [s] after which the thread looks whether it is to end
 LOOK_PERIOD = 0.1  # [s] between two looks at what waits or has been checked
 
 
@@ -72,8 +71,7 @@ class Candidates:
         service = node.create_service(
             Trigger, '~/base_model', self._answer_base_model, callback_group=group
         )
-        self._reader = Reader(node, group, {}, [service])
-        self._thread = EndlessThread('base model', self._serve, self._reader.wake)
+        self._thread = ServingThread('base model', Reader(node, group, {}, [service]))
         node.create_timer(LOOK_PERIOD, self._look_in_turn, clock=steady_clock())
 
     @property
@@ -113,8 +111,7 @@ class Candidates:
     def close(self) -> None:
         """End what is being checked, and leave the service."""
         self._gate.close()
-        self._thread.end()
-        self._reader.destroy()
+        self._thread.destroy()
 
     def values(self) -> dict[str, object]:
         """Return what the diagnostics say."""
@@ -234,10 +231,6 @@ class Candidates:
         if any(parameter.name == 'accept_candidates' for parameter in parameters):
             self._is_closed = False
         return SetParametersResult(successful=True)
-
-    def _serve(self, is_ending: threading.Event) -> None:
-        while not is_ending.is_set():
-            self._reader.wait(LONGEST_WAIT)
 
     def _answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Let the base model act at once, forget what was learnt, and accept no more."""

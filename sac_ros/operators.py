@@ -3,7 +3,6 @@
 So an emergency stop is heard at once, also while the node loads a model or answers others.
 """
 
-import threading
 from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode
@@ -11,12 +10,11 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.control_loop import ControlLoop
-from sac_ros.endless_thread import EndlessThread
 from sac_ros.fault import Fault
 from sac_ros.messages import ESTOP
 from sac_ros.own_thread import OwnThread, Reader
+from sac_ros.serving_thread import ServingThread
 
-LONGEST_WAIT = 1.0  # [s] after which the thread looks whether it is to end
 NOT_CONFIGURED = 'not configured: no command is being sent'
 
 
@@ -42,8 +40,8 @@ class Operators:
                 (SetBool, '~/enable', self._answer_enable),
             )
         ]
-        self._reader = Reader(node, group, subscriptions, services)
-        self._thread = EndlessThread('operators', self._serve, self._reader.wake)
+        reader = Reader(node, group, subscriptions, services)
+        self._thread = ServingThread('operators', reader, self._take_estop)
 
     @property
     def crash(self) -> BaseException | None:
@@ -52,15 +50,12 @@ class Operators:
 
     def destroy(self) -> None:
         """End the thread and leave the topics."""
-        self._thread.end()
-        self._reader.destroy()
+        self._thread.destroy()
 
-    def _serve(self, is_ending: threading.Event) -> None:
-        while not is_ending.is_set():
-            for _, message in self._reader.wait(LONGEST_WAIT):
-                # False changes nothing: only ~/reset takes an emergency stop back.
-                if isinstance(message, Bool) and message.data:
-                    self._stop_now('~/estop says true')
+    def _take_estop(self, message: object) -> None:
+        # False changes nothing: only ~/reset takes an emergency stop back.
+        if isinstance(message, Bool) and message.data:
+            self._stop_now('~/estop says true')
 
     def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         answer.success, answer.message = self._stop_now('the service ~/estop was called')
