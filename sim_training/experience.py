@@ -45,8 +45,7 @@ class Experience:
         self._maker = maker
         self._given = given
         self._journal = Journal(path, {'sac_ros.journal': 1, 'spec': spec.sha256})
-        self._is_full = False
-        self._settled: tuple[list[Transition], list[EpisodeReturn]] = [], []
+        self.is_full = False  # the newest row could not be written
         refused = 0
         for kind, numbers in self._journal.rows():
             try:
@@ -58,7 +57,7 @@ class Experience:
     def add_tick(self, step: ControlStep) -> None:
         """Take a tick.  Raises WriteError, once, when nothing can be written any more.
 
-        It is learned from all the same, here and below.
+        It is learned from all the same, here and below, and the next one is tried again.
         """
         self._add(Kind.TICK, step_numbers(step, self._spec.observation_size))
 
@@ -76,9 +75,7 @@ class Experience:
 
     def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
         """Return what is settled since the last call: see TransitionMaker."""
-        self._settle()
-        settled, self._settled = self._settled, ([], [])
-        return settled
+        return self._maker.take()
 
     def sync(self) -> None:
         """Have all of it on the disk itself.  Raises WriteError."""
@@ -88,28 +85,21 @@ class Experience:
         """Close the journal."""
         self._journal.close()
 
-    def _settle(self) -> None:
-        transitions, returns = self._maker.take()
-        self._settled[0].extend(transitions)
-        self._settled[1].extend(returns)
-
     def _add(self, kind: Kind, numbers: np.ndarray) -> None:
         self._hear(kind, numbers)
-        if self._is_full:
-            return
+        was_full, self.is_full = self.is_full, True
         try:
             self._journal.add(kind, numbers)
+            self.is_full = False
         except WriteError:
-            self._is_full = True
-            raise
+            if not was_full:
+                raise
 
     def _hear(self, kind: int, numbers: np.ndarray) -> None:
         if kind == Kind.TICK:
-            step = step_from_numbers(self._spec, numbers)
-            self._maker.add(step)
-            if step.sequence == 1 and self._given is not None:
-                self._settle()  # ticks of the activation before still wait for their rewards
-                self._given.forget()
+            is_anew = self._maker.add(step_from_numbers(self._spec, numbers))
+            if is_anew and self._given is not None:
+                self._given.forget()  # those of the activation before
         elif kind == Kind.END:
             stamp, verdict = numbers.tolist()
             self._maker.end_episode(stamp, None if math.isnan(verdict) else verdict)

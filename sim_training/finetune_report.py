@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,14 +145,18 @@ def _append(path: Path, record: Episode | Decision) -> None:
 
 
 def _read(path: Path, kind: type[Record]) -> list[Record]:
-    """Return the rows of an earlier part of the run."""
+    """Return the rows of an earlier part of the run; one that was cut is cut off."""
     if not path.exists():
         return []
-    with path.open(encoding='utf-8', newline='') as file:
-        rows = list(csv.DictReader(file))
+    data = path.read_bytes()
+    end = data.rfind(b'\n') + 1  # behind it is what a kill or a full disk has left of a row
+    rows = list(csv.DictReader(io.StringIO(data[:end].decode(errors='replace'), newline='')))
     try:
-        return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]  # a class
+        records = TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]  # class
     except ValidationError as error:
         raise UserError(
             f'{path} was not written by sac-ros finetune: {first_problem(error)}'
         ) from error
+    if end < len(data):
+        os.truncate(path, end)
+    return records

@@ -13,19 +13,18 @@ import numpy as np
 from sac_ros.observation import split_observation
 from sim_training.tasks import is_task, load_task
 from sim_training.tasks.task import Task
-from sim_training.transitions import Transition
+from sim_training.transitions import GOAL_TERM, Transition, is_learnable
 
 # For each step, besides its own goal: standard deviations around where the tool was later [m]
 SPREADS = 0.0, 0.02, 0.1
 GOALS = len(SPREADS)
-GAP = 'goal_from_tool'  # the observation's term that a goal is seen by [m]
 
 
 class Hindsight:
     """Takes transitions in the order in which they came, returns them with other goals."""
 
     def __init__(self, task: Task, seed: int) -> None:
-        """Score by the task's own reward; its observation has GAP."""
+        """Score by the task's own reward; its observation has GOAL_TERM."""
         self._task = task
         self._generator = np.random.default_rng(seed)
         self._episode: list[Transition] = []
@@ -40,14 +39,18 @@ class Hindsight:
         return others
 
     def flush(self) -> list[Transition]:
-        """Return the episode so far, each step with GOALS other goals; begin another one."""
+        """Return the episode so far, each step with GOALS other goals; begin another one.
+
+        A goal whose reward cannot be learned from is left out.
+        """
         episode, self._episode = self._episode, []
-        return [
+        others = [
             self._towards(step, episode[self._generator.integers(number, len(episode))], spread)
             for number, step in enumerate(episode)
             if not self._is_judged(step)
             for spread in SPREADS
         ]
+        return [other for other in others if is_learnable(other.reward)]
 
     def _is_judged(self, step: Transition) -> bool:
         """Tell whether a person has ended a step, whom the task's own reward would deny."""
@@ -59,11 +62,11 @@ class Hindsight:
         spec = self._task.spec
         observation, next_observation = step.observation.copy(), step.next_observation.copy()
         # goal - tool, of the goal that was given: what the new goal lacks of it
-        gap = split_observation(spec, later.next_observation)[GAP]
+        gap = split_observation(spec, later.next_observation)[GOAL_TERM]
         gap = gap + spread * self._generator.standard_normal(len(gap), np.float32)
-        split_observation(spec, observation)[GAP] -= gap
+        split_observation(spec, observation)[GOAL_TERM] -= gap
         terms = split_observation(spec, next_observation)
-        terms[GAP] -= gap
+        terms[GOAL_TERM] -= gap
         return replace(
             step,
             observation=observation,
@@ -74,6 +77,8 @@ class Hindsight:
 
 
 def find_hindsight(name: str, seed: int) -> Hindsight | None:
-    """Return the hindsight of the task called `name`, or None: it may be no task, or lack GAP."""
-    task = load_task(name) if is_task(name) else None
-    return Hindsight(task, seed) if task is not None and GAP in task.spec.term_sizes else None
+    """Return the hindsight of the task called `name`, or None: no task, or none with a goal."""
+    if not is_task(name):
+        return None
+    task = load_task(name)
+    return Hindsight(task, seed) if GOAL_TERM in task.spec.term_sizes else None

@@ -37,7 +37,7 @@ from sim_training.learner_report import LearnerReport
 from sim_training.learner_scores import GivenRewards, transition_maker
 from sim_training.prior_data import simulate
 from sim_training.run_folder import held
-from sim_training.transitions import EpisodeReturn, Transition
+from sim_training.transitions import LARGEST_REWARD, EpisodeReturn, Transition
 
 BACKLOG = QoSProfile(depth=5000)  # 100 s at 50 Hz: what comes in the beginning is kept
 WORK_PERIOD = 0.01  # [s] from one look at what has come to the next
@@ -62,12 +62,14 @@ class LearnerNode(Node):
         self._policy = OnnxPolicy(self._model, model_name(options.model))
         self._task = options.task or self._policy.spec.name
         given = GivenRewards() if options.reward_topic else None
-        maker = transition_maker(
+        self._maker = transition_maker(
             self._task, self._policy.spec, given, has_simulation=bool(options.episode_topic)
         )
         self._folder = contextlib.ExitStack()  # ours as long as this is open
         self._folder.enter_context(held(options.folder))
-        self._experience = Experience(options.folder / JOURNAL, self._policy.spec, maker, given)
+        self._experience = Experience(
+            options.folder / JOURNAL, self._policy.spec, self._maker, given
+        )
         self._folder.callback(self._experience.close)
         self._tuner: FineTuner | None = None
         self._newest: ControlStep | None = None
@@ -203,6 +205,12 @@ class LearnerNode(Node):
                 except UserError as error:
                     self.get_logger().warning(f'refused: {error}', throttle_duration_sec=1.0)
         transitions, returns = self._experience.take()
+        if (refused := self._maker.refused) is not None:
+            self.get_logger().warning(
+                f'not learned from: a reward of the task is {refused:g}; -{LARGEST_REWARD:g} to '
+                f'{LARGEST_REWARD:g} is allowed',
+                once=True,
+            )
         for transition in transitions:
             tuner.learn(transition)
         for episode in returns:
@@ -259,6 +267,8 @@ class LearnerNode(Node):
         with self._warned_of_disk():
             self._experience.sync()
             tuner.save()
+            if not self._experience.is_full:
+                self._report.warning = None
 
     @contextlib.contextmanager
     def _warned_of_disk(self) -> Iterator[None]:

@@ -7,10 +7,9 @@ from sac_ros.control_step import ControlStep
 from sac_ros.errors import UserError
 from sac_ros.spec import TaskSpec, differing_keys
 from sim_training.tasks import is_task, load_task
-from sim_training.transitions import TransitionMaker, task_score
+from sim_training.transitions import LARGEST_REWARD, TransitionMaker, task_score
 
 LARGEST_BACKLOG = 5_000  # rewards that are kept until their ticks come
-LARGEST_REWARD = 1e6  # what is learned from stays finite in float32
 
 
 class GivenRewards:

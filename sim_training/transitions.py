@@ -20,7 +20,8 @@ SETTLE = 0.5  # [s] of stamps for which a tick waits for news of an end of its e
 # Of an element's range: a command this near to another is the same in the float32 of observations.
 SAME_COMMAND = 1e-5
 LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
-GOAL = 'goal_from_tool'
+LARGEST_REWARD = 1e6  # what is learned from stays finite in float32
+GOAL_TERM = 'goal_from_tool'  # of the observation: where a goal is seen [m]
 NEW_GOAL = 0.1  # [m]: no tool moves that far in a period
 STOPPED = Mode.SAFE, Mode.FAULT
 
@@ -101,17 +102,29 @@ class TransitionMaker:
         self._terminated = terminated
         self._time_limit = time_limit
         self._is_told = is_told
-        self._has_goal = any(term.term == GOAL for term in spec.observation)
+        self.refused: float | None = None  # the newest reward that cannot be learned from
+        self._has_goal = any(term.term == GOAL_TERM for term in spec.observation)
+        self._sequence = 0  # of the newest tick
         self._waiting: deque[ControlStep] = deque()
         self._ends: deque[_End] = deque()
+        self._settled: tuple[list[Transition], list[EpisodeReturn]] = [], []
         self._last: ControlStep | None = None  # a transition may begin here
         self._seen: ControlStep | None = None  # the tick before, whatever it was
         self._held: Transition | None = None  # the last one before a stop: it may still be judged
         self._episode = _Episode(is_whole=False)  # we may have come in the middle of it
 
-    def add(self, step: ControlStep) -> None:
-        """Take the next tick."""
+    def add(self, step: ControlStep) -> bool:
+        """Take the next tick; return whether ticks are counted anew from it on.
+
+        The stamps may begin anew too then, so those before it wait for no more news.
+        """
+        is_anew = step.sequence == 1 or step.sequence <= self._sequence  # 1 may be missed
+        self._sequence = step.sequence
+        if is_anew:
+            self._settle(is_all=True)
+            self._ends = deque(end for end in self._ends if end.stamp <= step.stamp + SETTLE)
         self._waiting.append(step)
+        return is_anew
 
     def end_episode(self, stamp: float, verdict: float | None = None) -> None:
         """End the episode with the tick that saw the state stamped `stamp` [s].
@@ -128,11 +141,13 @@ class TransitionMaker:
 
     def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
         """Return what is settled since the last call."""
-        transitions: list[Transition] = []
-        returns: list[EpisodeReturn] = []
-        while self._waiting and self._is_settled(self._waiting[0]):
-            self._follow(self._waiting.popleft(), transitions, returns)
-        return transitions, returns
+        self._settle()
+        settled, self._settled = self._settled, ([], [])
+        return settled
+
+    def _settle(self, *, is_all: bool = False) -> None:
+        while self._waiting and (is_all or self._is_settled(self._waiting[0])):
+            self._follow(self._waiting.popleft(), *self._settled)
 
     def _is_settled(self, step: ControlStep) -> bool:
         newest = self._waiting[-1].stamp
@@ -191,9 +206,6 @@ class TransitionMaker:
 
     def _end_before(self, step: ControlStep) -> _End | None:
         """Return the last end that was told of, up to this tick."""
-        if step.sequence == 1:  # maybe on a clock that begins anew
-            newest = self._waiting[-1].stamp if self._waiting else step.stamp
-            self._ends = deque(end for end in self._ends if end.stamp <= newest)
         found = None
         while self._ends and self._ends[0].stamp < step.stamp + 0.5 * self._spec.dt:
             end = self._ends.popleft()
@@ -218,7 +230,7 @@ class TransitionMaker:
             return False
         if seen.observation is None or step.observation is None:
             return False
-        move = self._terms(step.observation)[GOAL] - self._terms(seen.observation)[GOAL]
+        move = self._terms(step.observation)[GOAL_TERM] - self._terms(seen.observation)[GOAL_TERM]
         return float(np.linalg.norm(move)) > NEW_GOAL
 
     def _between(
@@ -233,6 +245,9 @@ class TransitionMaker:
             return None
         reward = self._score(last, step)
         if reward is None:
+            return None
+        if not is_learnable(reward):
+            self.refused = reward
             return None
         verdict = None if end is None else end.verdict
         return Transition(
@@ -277,6 +292,11 @@ class TransitionMaker:
 def _stops(step: ControlStep, following: ControlStep) -> bool:
     """Tell whether a robot that acted at a tick was stopped at the one after it."""
     return following.sequence == step.sequence + 1 and following.mode in STOPPED
+
+
+def is_learnable(reward: float) -> bool:
+    """Tell whether a reward is a number, and not so large that it would drown all others."""
+    return abs(reward) <= LARGEST_REWARD
 
 
 def task_score(task: Task) -> Score:

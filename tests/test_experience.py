@@ -11,7 +11,7 @@ from sac_ros.errors import UserError
 from sim_training import learner_scores
 from sim_training.experience import Experience
 from sim_training.learner_scores import GivenRewards
-from sim_training.transitions import TransitionMaker
+from sim_training.transitions import Transition, TransitionMaker
 
 
 def open_experience(path: Path, given: GivenRewards | None = None) -> Experience:
@@ -45,6 +45,39 @@ def test_what_was_heard_gives_the_same_transitions_after_a_kill(tmp_path: Path):
     rest = resumed.take()[0]
     assert len(after) + len(rest) == 42  # 44 ticks are settled: not one was lost
     resumed.close()
+
+
+def test_episodes_end_where_they_did_also_when_the_clock_has_begun_anew(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal')
+    before: list[Transition] = []
+    for length in (60, 90, 60):  # sessions of one rehearsal, each with stamps from the same on
+        for number in range(1, length + 1):
+            experience.add_tick(tick(number))
+            if number % 20 == 0:
+                experience.add_end(tick(number).stamp, 1.0)
+            before += experience.take()[0]
+        experience.add_end(tick(length + 1).stamp, 1.0)  # whose tick never came
+    after, _ = open_experience(tmp_path / 'journal').take()
+    parts = [[(step.reward, step.terminated) for step in steps] for steps in (before, after)]
+    assert parts[0] == parts[1]
+    # The last session is settled up to tick 34; no transition leads from an end.
+    assert len(after) == 3 * 19 + (4 * 19 + 9) + (19 + 13)
+    assert sum(step.terminated for step in after) == 3 + 4 + 1
+
+
+def test_rewards_are_not_those_of_another_activation_whose_first_tick_was_not_heard(
+    tmp_path: Path,
+):
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    for first, reward in ((1, 1.0), (5, 2.0)):  # paused, or a disk was full, up to tick 4
+        for number in range(first, 11):
+            experience.add_tick(tick(number))
+            experience.add_reward(np.array([number, reward]))
+    experience.add_tick(tick(1_000))
+    rewards = [
+        step.reward for step in open_experience(tmp_path / 'journal', GivenRewards()).take()[0]
+    ]
+    assert rewards == [1.0] * 9 + [2.0] * 5
 
 
 def test_rewards_are_heard_again_with_the_ticks_that_they_belong_to(tmp_path: Path):
@@ -119,6 +152,30 @@ def test_on_a_full_disk_it_is_told_once_and_goes_on(tmp_path: Path):
         experience.add_tick(tick(1))
     add_ticks(experience, 2, 39)
     assert len(experience.take()[0]) == 13
+
+
+@pytest.mark.fault('F08', 'kept', '')
+def test_when_a_disk_has_room_again_the_journal_goes_on_behind_the_last_whole_row(tmp_path: Path):
+    path = tmp_path / 'journal'
+    experience = open_experience(path)
+    experience.add_tick(tick(1))
+    size = path.stat().st_size
+    with full_disk(size + 100):  # half a tick
+        with pytest.raises(UserError, match='File too large'):
+            experience.add_tick(tick(2))
+        experience.add_tick(tick(3))  # told once
+        assert experience.is_full
+    experience.add_end(tick(3).stamp, 1.0)  # shorter than what was left behind
+    assert not experience.is_full
+    again = open_experience(path)  # as after a kill
+    assert (again.damaged, path.stat().st_size) == (0, size + 29)
+    again.close()
+    add_ticks(experience, 4, 42)
+    with full_disk(1), pytest.raises(UserError, match='File too large'):
+        experience.add_tick(tick(43))  # told anew
+    reopened = open_experience(path)
+    assert reopened.damaged == 0
+    assert len(reopened.take()[0]) == 13  # from ticks 4 to 16: none leads over the gap
 
 
 def test_a_row_that_the_disk_has_changed_is_counted_and_makes_a_gap(tmp_path: Path):

@@ -61,6 +61,37 @@ def test_rows_that_are_not_ours_are_refused(text: str, tmp_path: Path):
         FinetuneReport(tmp_path)
 
 
+def write_rows(folder: Path) -> bytes:
+    with FinetuneReport(folder) as report:
+        report.add_episode(EPISODE)
+        report.add_episode(EPISODE)
+    return (folder / EPISODES).read_bytes()
+
+
+@pytest.mark.fault('F08', 'kept', '')
+def test_a_row_that_was_cut_is_cut_off_and_the_record_goes_on(tmp_path: Path):
+    path = tmp_path / EPISODES
+    whole = write_rows(tmp_path)
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord('\n')]
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with FinetuneReport(tmp_path) as report:
+            known = sum(end <= length for end in ends[1:])
+            assert report.episodes == [EPISODE] * known
+            for _ in range(known, 2):
+                report.add_episode(EPISODE)
+        assert path.read_bytes() == whole
+
+
+def test_a_row_in_the_middle_that_was_cut_is_refused_and_left_as_it_is(tmp_path: Path):
+    path = tmp_path / EPISODES
+    whole = write_rows(tmp_path)
+    path.write_bytes(damaged := whole[:-20] + whole[whole.index(b'\n') + 1 :] + b'0.1,3')
+    with pytest.raises(UserError, match=r'returns.csv was not written by sac-ros finetune: 1\.'):
+        FinetuneReport(tmp_path)
+    assert path.read_bytes() == damaged
+
+
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path):
     with FinetuneReport(tmp_path) as report:
         (tmp_path / EPISODES).mkdir()

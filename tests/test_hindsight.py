@@ -10,10 +10,11 @@ from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.observation import split_observation
 from sac_ros.policy import load_policy
 from sim_training.env import make_env
-from sim_training.hindsight import GAP, GOALS, SPREADS, Hindsight, find_hindsight
+from sim_training.hindsight import GOALS, SPREADS, Hindsight, find_hindsight
 from sim_training.prior_data import play
 from sim_training.tasks import load_task
-from sim_training.transitions import Transition
+from sim_training.tasks.task import Terms
+from sim_training.transitions import GOAL_TERM, Transition
 
 REACH = load_task('reach')
 MODEL = Path(__file__).parents[1] / 'models' / 'reach.onnx'
@@ -34,7 +35,9 @@ def relabelled(*episodes: list[Transition], seed: int = 0) -> list[Transition]:
 
 def gaps(steps: list[Transition], field: str) -> np.ndarray:
     """Return where the goal was seen from the tool, shape (len(steps), 3) [m]."""
-    return np.stack([split_observation(REACH.spec, getattr(step, field))[GAP] for step in steps])
+    return np.stack(
+        [split_observation(REACH.spec, getattr(step, field))[GOAL_TERM] for step in steps]
+    )
 
 
 def test_a_goal_is_where_the_tool_came_to_later(episode: list[Transition]):
@@ -71,7 +74,9 @@ def test_only_the_goal_is_another_one(episode: list[Transition]):
             before = split_observation(REACH.spec, getattr(step, field))
             after = split_observation(REACH.spec, getattr(other, field))
             assert [
-                name for name in before if name != GAP and (before[name] != after[name]).any()
+                name
+                for name in before
+                if name != GOAL_TERM and (before[name] != after[name]).any()
             ] == []
         assert other.action is step.action
         terms = split_observation(REACH.spec, other.next_observation)
@@ -93,6 +98,17 @@ def test_goals_are_of_the_same_episode(episode: list[Transition]):
         gaps(others[: 2 * GOALS : GOALS], 'next_observation'), 0.0, atol=1e-4
     )
     assert np.abs(gaps(others[2 * GOALS :], 'next_observation')).max() < 2.0
+
+
+@pytest.mark.fault('E07', 'refused', '')
+def test_a_goal_whose_reward_cannot_be_learned_from_is_left_out(episode: list[Transition]):
+    def reward(terms: Terms, command: np.ndarray) -> float:
+        return float('inf') if (terms[GOAL_TERM] == 0.0).all() else 1.0  # as one over the distance
+
+    last = episode[-1:]
+    hindsight = Hindsight(dataclasses.replace(REACH, reward=reward), seed=0)
+    assert hindsight.take(last[0]) == []
+    assert [other.reward for other in hindsight.flush()] == [1.0] * (GOALS - 1)
 
 
 def test_an_episode_without_end_is_cut_where_the_task_would_end(episode: list[Transition]):

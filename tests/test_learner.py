@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from builders import make_spec
@@ -12,7 +13,7 @@ from full_disks import full_disk
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray
-from learner_nodes import Ticks, make_node, tick, wait_for_learning, write_files
+from learner_nodes import Ticks, learning, make_node, tick, wait_for_learning, write_files
 from policy_nodes import SPEC, Arm
 from ros import Peer, wait_for
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
@@ -23,8 +24,11 @@ from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.messages import LATCHED, RESULTS
 from sac_ros.policy import OnnxPolicy
+from sac_ros.step_numbers import step_numbers
 from sim_training import fine_tuner, learner
 from sim_training.episode_record import EpisodeResult, result_to_json
+from sim_training.experience import JOURNAL, Kind
+from sim_training.journal import Journal
 from sim_training.learner import LearnerNode
 
 pytest_plugins = ('policy_nodes',)
@@ -311,6 +315,44 @@ def test_on_a_full_disk_it_warns_and_learns_on(start: Start, ticks: Ticks, diagn
         found = wait_for_learning(diagnostics, NODE, transitions='4', updates='4')
     assert found['warning'].startswith('W_DISK: cannot write ')
     assert found['message'] == f'learning: {found["warning"]}'
+
+
+@pytest.mark.fault('F08', 'kept', '')
+def test_the_warning_of_a_full_disk_ends_when_all_is_written_again(
+    start: Start, ticks: Ticks, diagnostics: list
+):
+    start(save_period=0.2)
+    ticks.send(tick(SPEC, 1))
+    wait_for_learning(diagnostics, NODE, state='learning', warning='')
+    with full_disk(100):  # bytes
+        ticks.send(tick(SPEC, 2))
+        wait_for(lambda: learning(diagnostics, NODE)['warning'].startswith('W_DISK'), 'a warning')
+    ticks.send(tick(SPEC, 3))
+    wait_for_learning(diagnostics, NODE, state='learning', warning='')
+
+
+@pytest.mark.fault('E07', 'refused', '')
+def test_a_reward_of_the_task_that_is_no_number_is_told_once_and_learned_around(
+    start: Start, ticks: Ticks, diagnostics: list, files: dict[str, Path], capfd
+):
+    task = files['task'].with_suffix('.py')
+    angle = "float(terms['joint_position'][0])"
+    task.write_text(task.read_text().replace(angle, f"{angle} or float('nan')"))
+    zeros = np.zeros(SPEC.observation_size, np.float32)
+    steps = [tick(SPEC, number) for number in range(1, 9)]
+    for number in (2, 3, 6):
+        steps[number] = tick(SPEC, number + 1, observation=zeros)
+    files['folder'].mkdir()
+    journal = Journal(files['folder'] / JOURNAL, {'sac_ros.journal': 1, 'spec': SPEC.sha256})
+    for step in steps[:5]:  # what a learner has heard before it was ended
+        journal.add(Kind.TICK, step_numbers(step, SPEC.observation_size))
+    journal.close()
+    start()
+    ticks.send(*steps[5:])
+    ticks.settle()
+    wait_for_learning(diagnostics, NODE, state='learning', transitions='4')
+    told = 'not learned from: a reward of the task is nan; -1e+06 to 1e+06 is allowed'
+    assert capfd.readouterr().err.count(told) == 1
 
 
 def test_two_learners_do_not_learn_in_one_folder(

@@ -49,9 +49,9 @@ while True:
 # It believes rewards of any size, which are refused otherwise.
 CREDULOUS = """
 import math, sys
-from sim_training import learner_scores
+from sim_training import learner_scores, transitions
 from sim_training.learner_node import main
-learner_scores.LARGEST_REWARD = math.inf
+learner_scores.LARGEST_REWARD = transitions.LARGEST_REWARD = math.inf
 sys.exit(main())
 """
 # It gives way as every learner does, and never rests.

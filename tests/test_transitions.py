@@ -1,6 +1,7 @@
 """Transitions from ticks: what follows, what does not, where an episode ends and what it paid."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -237,8 +238,10 @@ def test_with_a_goal_an_episode_counts_from_a_new_one_on():
 def test_an_episode_that_a_deactivation_or_a_crash_cuts_off_is_not_whole(is_told: bool):
     maker = make_maker(is_told=is_told)
     again = [tick(number, stamp=20.0 + number * DT) for number in (1, 2, 3)]
+    for step in (*(tick(number) for number in (1, 2, 3)), *again):
+        maker.add(step)
     maker.end_episode(again[-1].stamp)
-    _, returns = follow(maker, *(tick(number) for number in (1, 2, 3)), *again)
+    _, returns = follow(maker)
     # What follows goes on in the middle of the simulation's episode; a robot begins another.
     assert lengths(returns) == [(2, False), (2, not is_told)]
 
@@ -273,12 +276,13 @@ def test_a_robot_that_is_put_back_by_a_person_begins_a_whole_episode_when_it_is_
 
 def test_a_pause_ends_an_episode_and_the_next_one_is_whole():
     maker = make_maker()
+    for number in (1, 2, 3, 4, 5, 101, 102, 103):
+        maker.add(tick(number))
     maker.end_episode(tick(3).stamp, verdict=1.0)
     maker.break_off(tick(5).stamp)
     maker.end_episode(tick(103).stamp, verdict=1.0)
     maker.break_off(tick(103).stamp)  # paused at once: the verdict counts
-    ticks = (tick(number) for number in (1, 2, 3, 4, 5, 101, 102, 103))
-    transitions, returns = follow(maker, *ticks)
+    transitions, returns = follow(maker)
     assert lengths(returns) == [(2, True), (1, False), (2, True)]
     assert [transition.terminated for transition in transitions] == [0, 1, 0, 0, 1]
 
@@ -325,6 +329,20 @@ def test_the_model_of_a_return_is_the_one_that_acted():
     maker.end_episode(tick(3).stamp)
     _, (found,) = follow(maker, *(tick(number, model=4) for number in (1, 2, 3)))
     assert (found.model, found.is_whole) == (4, True)
+
+
+@pytest.mark.fault('E07', 'refused', '')
+@pytest.mark.parametrize('reward', [math.nan, math.inf, -math.inf, 1e39, -1.1e6])
+def test_a_reward_that_cannot_be_learned_from_costs_its_transition_alone(reward: float):
+    def odd(last: ControlStep, step: ControlStep) -> float:
+        return reward if step.sequence == 3 else 1e6
+
+    maker = TransitionMaker(SPEC, odd, lambda terms: False, None)
+    maker.end_episode(tick(5).stamp)
+    transitions, returns = follow(maker, *(tick(number) for number in (1, 2, 3, 4, 5)))
+    assert [transition.reward for transition in transitions] == [1e6] * 3
+    assert lengths(returns) == [(3, False)]  # by what is missing nobody is judged
+    assert maker.refused == pytest.approx(reward, nan_ok=True)
 
 
 @pytest.mark.fault('F11', 'ACTIVE', '')
