@@ -30,7 +30,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None
             os.fsync(file.fileno())
         os.replace(temporary, path)
         temporary = None
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise WriteError(f'cannot write {path}: {error.strerror}') from error
     finally:
@@ -43,7 +43,7 @@ def remove_file(path: Path) -> None:
     path = Path(path)
     try:
         path.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
@@ -67,16 +67,17 @@ def check_writable(path: Path) -> None:
         raise WriteError(f'cannot write {path}: it is a folder, a file is needed')
 
 
-def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, so that no power cut changes them back."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

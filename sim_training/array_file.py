@@ -21,6 +21,10 @@ KINDS = {'f4': 'F32', 'f8': 'F64', 'i4': 'I32', 'i8': 'I64', 'u1': 'U8', 'u8': '
 Arrays = Mapping[str, np.ndarray]
 
 
+class DamagedError(UserError):
+    """A file that can be read and does not hold what was written."""
+
+
 def write_arrays(path: Path, arrays: Arrays, facts: str) -> None:
     """Write a file of `arrays` and `facts`, JSON, without a copy of it in memory.
 
@@ -45,20 +49,27 @@ def write_arrays(path: Path, arrays: Arrays, facts: str) -> None:
 def read_arrays(
     path: Path, prefix: str | tuple[str, ...] = ''
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Return the arrays whose names begin with (a) `prefix`, and the facts.  Raises UserError."""
-    if not path.is_file():
-        raise UserError(f'{path} is missing')
+    """Return the arrays whose names begin with (a) `prefix`, and the facts.
+
+    Raises DamagedError, and UserError for what is missing or cannot be read.
+    """
     try:
+        if not path.is_file():
+            raise UserError(f'{path} is missing')
+        path.open('rb').close()  # the library does not tell what forbids it
         with safe_open(path, framework='numpy') as file:
             metadata = file.metadata() or {}
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             arrays = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f'{path} is cut or damaged: {error}') from error
+    except SafetensorError as error:
+        raise DamagedError(f'{path} is cut or damaged: {error}') from error
+    except OSError as error:
+        raise UserError(f'{path} cannot be read: {error.strerror or error}') from error
+    # Nothing guards the keys: where one is missing, a bit of it may have changed.
     if FACTS_KEY not in metadata:
-        raise UserError(f"{path} is no checkpoint of ours: it has no '{FACTS_KEY}'")
+        raise DamagedError(f"{path} is no checkpoint of ours: it has no '{FACTS_KEY}'")
     if SHA256_KEY not in metadata:
-        raise UserError(f"{path} is of an older version, without '{SHA256_KEY}': train again")
+        raise DamagedError(f"{path} is of an older version, without '{SHA256_KEY}': train again")
     _check_digests(path, _digests(arrays, metadata[FACTS_KEY]), metadata[SHA256_KEY], prefix)
     return arrays, metadata[FACTS_KEY]
 
@@ -85,12 +96,12 @@ def _raw(array: np.ndarray) -> memoryview:
 def _check_digests(
     path: Path, found: dict[str, str], text: str, prefix: str | tuple[str, ...]
 ) -> None:
-    """Raise UserError unless facts and arrays are those that were written, and all of them."""
+    """Raise DamagedError unless facts and arrays are those that were written, and all of them."""
     try:
         stored = TypeAdapter(dict[str, str]).validate_json(text)
     except ValidationError as error:
-        raise UserError(f'{path} is damaged: {SHA256_KEY} cannot be read') from error
+        raise DamagedError(f'{path} is damaged: {SHA256_KEY} cannot be read') from error
     needed = {n: d for n, d in stored.items() if n == FACTS_KEY or n.startswith(prefix)}
     for name in sorted(needed.keys() | found.keys()):
         if needed.get(name) != found.get(name):
-            raise UserError(f"{path} is damaged: '{name}' is not what was written (sha256)")
+            raise DamagedError(f"{path} is damaged: '{name}' is not what was written (sha256)")

@@ -16,8 +16,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from sac_ros.errors import UserError
+from sac_ros.files import sync_folder
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
-from sim_training.array_file import FACTS_KEY, Arrays, read_arrays, write_arrays
+from sim_training.array_file import FACTS_KEY, Arrays, DamagedError, read_arrays, write_arrays
 from sim_training.networks import Actor, actor_norm
 from sim_training.sac_state import ACTORS, exported_actor
 from sim_training.train_command import TrainCommand
@@ -25,6 +26,7 @@ from sim_training.train_command import TrainCommand
 CURRENT = 'checkpoint.safetensors'
 PREVIOUS = 'checkpoint.previous.safetensors'
 NEXT = 'checkpoint.next.safetensors'  # on the way to become the current one
+DAMAGED = 'checkpoint.damaged.safetensors'  # was the current one; nothing reads it
 BEST = 'best.safetensors'
 
 # They only bound what the guard believes: the weights know nothing of them.
@@ -74,27 +76,38 @@ def write_checkpoint(folder: Path, arrays: Arrays, facts: Facts) -> None:
     """Write the newest generation and keep the one before it.  Raises UserError."""
     _write(folder / NEXT, arrays, facts)  # where a full disk stops it
     if (folder / CURRENT).exists():
-        _keep_previous(folder)
+        _keep(folder, PREVIOUS)
     _rename(folder / NEXT, folder / CURRENT)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], Facts, str | None]:
-    """Return arrays, facts and, if the previous generation had to do, why.  Raises UserError."""
+    """Return arrays, facts and, if the previous generation had to do, why.  Raises UserError.
+
+    It has to where the current one is missing or damaged.  One that may be whole and only cannot
+    be read here and now is an error: going on from the other one would end in its loss.
+    """
     check_has_checkpoint(folder)
-    try:
-        return *_read(folder / CURRENT), None
-    except UserError as error:
-        if not (folder / PREVIOUS).exists():
-            raise
-        return *_read(folder / PREVIOUS), f'{error}; going on from {PREVIOUS}'
+    problem = f'{folder / CURRENT} is missing'
+    if (folder / CURRENT).exists():
+        try:
+            return *_read(folder / CURRENT), None
+        except DamagedError as error:
+            if not (folder / PREVIOUS).exists():
+                raise
+            problem = str(error)
+    return *_read(folder / PREVIOUS), f'{problem}; going on from {PREVIOUS}'
 
 
-def go_back(folder: Path) -> None:
-    """Put the previous generation in the place of the current one, which cannot be used.
+def go_back(folder: Path) -> str:
+    """Put the previous generation in the place of a damaged one; tell where that is kept.
 
     Otherwise the next checkpoint would keep the bad one as its previous generation.
     """
+    is_there = (folder / CURRENT).exists()
+    if is_there:
+        _keep(folder, DAMAGED)
     _rename(folder / PREVIOUS, folder / CURRENT)
+    return f'; what was there is kept as {DAMAGED}' if is_there else ''
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -113,6 +126,12 @@ def write_best(folder: Path, arrays: Arrays, facts: Facts) -> None:
     prefix = _exported_prefix(facts)
     actor = {name: array for name, array in arrays.items() if name.startswith(prefix)}
     _write(folder / BEST, actor, facts)
+
+
+def read_best(folder: Path) -> Counters | None:
+    """Return how far the run had come at its best actor; None without one.  Raises UserError."""
+    path = folder / BEST
+    return _read(path)[1].counters if path.exists() else None
 
 
 def read_actor(path: Path) -> tuple[Actor, Facts]:
@@ -149,7 +168,7 @@ def check_contract(facts: Facts, spec: TaskSpec, where: str) -> None:
         )
 
 
-def _keep_previous(folder: Path) -> None:
+def _keep(folder: Path, name: str) -> None:
     """Give the current file a second name, so that at no moment there is no checkpoint."""
     spare = folder / f'.{PREVIOUS}.tmp'
     try:
@@ -158,15 +177,17 @@ def _keep_previous(folder: Path) -> None:
             os.link(folder / CURRENT, spare)
         except OSError:  # a file system without hard links
             shutil.copyfile(folder / CURRENT, spare)
-        os.replace(spare, folder / PREVIOUS)
+        os.replace(spare, folder / name)
         spare.unlink(missing_ok=True)  # still there if both were names of one file already
     except OSError as error:
-        raise UserError(f'cannot write {folder / PREVIOUS}: {error.strerror}') from error
+        raise UserError(f'cannot write {folder / name}: {error.strerror}') from error
 
 
 def _rename(old: Path, new: Path) -> None:
+    """Rename a file in its folder, so that no power cut brings the old name back."""
     try:
         os.replace(old, new)
+        sync_folder(new.parent)
     except OSError as error:
         raise UserError(f'cannot write {new}: {error.strerror}') from error
 

@@ -13,9 +13,10 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import NamedTuple
 
 import gymnasium
@@ -26,9 +27,9 @@ from sim_training.child_process import PR_SET_PDEATHSIG
 from sim_training.env import make_env
 from sim_training.env_error import EnvError
 from sim_training.rollout import Rollout
-from sim_training.stop_signals import StopSignals
 
 ANSWER_TIMEOUT = 300.0  # [s] for one step or reset: an env that takes longer hangs
+SIGN_PERIOD = 1.0  # [s] from one sign of life to the next while steps are taken again
 END_TIMEOUT = 5.0  # [s] for the envs to be closed before their processes are killed
 
 _SPAWN = multiprocessing.get_context('spawn')  # nothing of this process is in the others
@@ -96,7 +97,6 @@ class EnvProcess:
         self._observation = np.ctypeslib.as_array(observation)
         self._action = np.ctypeslib.as_array(action)
         self._pipe, theirs = _SPAWN.Pipe()
-        self._patience = ANSWER_TIMEOUT  # [s]
         self._process = _SPAWN.Process(
             target=_serve, args=(task, seed, theirs, observation, action), name=f'env-{number}'
         )
@@ -133,14 +133,15 @@ class EnvProcess:
     def play_again(self, episode: int, actions: np.ndarray, observations: np.ndarray) -> None:
         """Ask for the first steps of an episode once more."""
         self._ask(_play_again, episode, actions, observations)
-        self._patience = ANSWER_TIMEOUT * (1 + len(actions))
 
     def answer(self) -> Answer:
         """Wait until it has done what it was asked for.  Raises EnvError."""
         try:
-            if not self._pipe.poll(self._patience):
-                raise EnvError(f'{self.label}it has not answered for {self._patience:g} s')
-            answer = self._pipe.recv()
+            answer = None
+            while answer is None:  # a sign of life
+                if not self._pipe.poll(ANSWER_TIMEOUT):
+                    raise EnvError(f'{self.label}it has not answered for {ANSWER_TIMEOUT:g} s')
+                answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise EnvError(f'{self.label}its process {self._ending()}') from error
         if isinstance(answer, Answer):
@@ -158,7 +159,6 @@ class EnvProcess:
         self._process.join()
 
     def _ask(self, work: Callable[..., Answer], *arguments: object) -> None:
-        self._patience = ANSWER_TIMEOUT
         with contextlib.suppress(OSError):  # it has ended: `answer` tells how
             self._pipe.send((work, arguments))
 
@@ -206,7 +206,9 @@ def _serve(
     action: ctypes.Array[ctypes.c_float],
 ) -> None:
     """Answer questions until nobody is there to ask any more."""
-    with StopSignals(), contextlib.suppress(EOFError, ConnectionError):
+    for number in _SIGNALS:
+        signal.signal(number, _stay)
+    with contextlib.suppress(EOFError, ConnectionError):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if sys.platform == 'linux':  # even where an env hangs
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -222,7 +224,24 @@ def _serve(
                 work, arguments = pipe.recv()
                 if work is _step:  # its action is in the shared memory
                     arguments = (asked.copy(),)
+                if work is _play_again:
+                    episode, actions, observations = arguments
+                    arguments = (episode, _with_signs(actions, pipe), observations)
                 pipe.send(_answer(rollout, work, arguments, seen))
+
+
+def _stay(number: int, frame: FrameType | None) -> None:
+    """Do nothing about a signal; unlike SIG_IGN, this is not passed on to what the env starts."""
+
+
+def _with_signs(actions: np.ndarray, pipe: Connection) -> Iterator[np.ndarray]:
+    """Give the actions one by one, and now and then the sign of life that they are taken."""
+    due = time.monotonic()  # the first one says that the episode has begun
+    for action in actions:
+        if time.monotonic() >= due:
+            pipe.send(None)
+            due = time.monotonic() + SIGN_PERIOD
+        yield action
 
 
 def _answer(

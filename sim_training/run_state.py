@@ -19,7 +19,7 @@ from torch import Tensor
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
-from sim_training.array_file import sha256_of
+from sim_training.array_file import DamagedError, sha256_of
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
@@ -31,6 +31,7 @@ from sim_training.checkpoint import (
     check_contract,
     go_back,
     has_checkpoint,
+    read_best,
     read_checkpoint,
     write_best,
     write_checkpoint,
@@ -48,6 +49,7 @@ from sim_training.train_command import TrainCommand, check_steps, merge_resumed
 
 REPLAY = 'replay'  # its arrays are named replay.<one of COLUMNS>
 UNDER_WAY = 'under_way'
+LARGE_REWARD = 1e6  # in size: one of the env from here on is told
 RETURNS = 'returns'
 
 
@@ -72,7 +74,8 @@ class Run:
     playing: tuple[Playing, ...] = ()
     # The unit actions that several envs are carrying out meanwhile, shape (envs, action_size).
     under_way: np.ndarray | None = None
-    notes: list[str] = field(default_factory=list)  # for the user, of the resume
+    notes: list[str] = field(default_factory=list)  # for the user, until they are told
+    is_large_told: bool = False  # a reward from LARGE_REWARD on
     saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
 
@@ -81,6 +84,12 @@ class Run:
         self.replay.add(*transition)
         _, _, reward, _, _ = transition
         self.returns.add(env, reward, is_over)
+        if abs(reward) >= LARGE_REWARD and not self.is_large_told:
+            self.is_large_told = True
+            self.notes.append(
+                f'step {self.counters.step}: the reward of the env is {reward:g}; less than '
+                f'{LARGE_REWARD:g} in size is usual, and --sac.normalise-reward is for any size'
+            )
 
     @property
     def folder(self) -> Path:
@@ -126,14 +135,17 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     run.under_way = arrays.get(UNDER_WAY)
     known = min(len(arrays[RETURNS]), len(run.returns.state))
     run.returns.state[:known] = arrays[RETURNS][:known]
+    if run.command.sac.normalise_reward:
+        run.agent.reward_scale.fill_(run.returns.scale)  # which the next is compared with
+    run.is_large_told = bool((np.abs(fields['reward']) >= LARGE_REWARD).any())
+    _take_best(run)
     if run.steps < run.counters.step:
         asked, step = run.command.steps, run.counters.step
         raise UserError(f'steps is {asked}; the run is at step {step} already')
     check_steps(run.steps, run.command.sac)
     run.saved_step = run.counters.step
     if problem is not None:
-        run.notes.append(problem)
-        go_back(run.folder)
+        run.notes.append(problem + go_back(run.folder))
     run.notes.extend(_other_versions(facts.versions))
     if facts.prior_sha256 is not None and facts.prior_sha256 != run.prior_sha256:
         run.notes.append(
@@ -208,6 +220,17 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     if command.prior is not None:
         _take_prior(run, command.prior)
     return run
+
+
+def _take_best(run: Run) -> None:
+    """Let the best actor be the one that is kept: that may be newer than the checkpoint."""
+    counters = run.counters
+    try:
+        best = read_best(run.folder) or Counters()
+    except DamagedError as error:
+        best = Counters()
+        run.notes.append(f'{error}; the next evaluation is the best so far')
+    counters.best_step, counters.best_return = best.best_step, best.best_return
 
 
 def _take_prior(run: Run, folder: Path) -> None:

@@ -1,14 +1,24 @@
 """Ctrl-C and SIGTERM as a question that a loop asks, so that a step is never cut in two."""
 
+import contextlib
+import os
 import signal
+import time
 from types import FrameType
+
+# [s]; signals that come closer are one wish: a terminal and a parent each send theirs.
+TOGETHER = 1.0
 
 
 class StopSignals:
-    """While the `with` block runs, SIGINT and SIGTERM are noted and nothing else happens."""
+    """While the `with` block runs, the first SIGINT or SIGTERM is noted and nothing else happens.
+
+    The loop may wait for what never comes: another signal, later, ends the process at once.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None  # number of the first signal
+        self._received_at = 0.0  # [s], on the steady clock
 
     def __call__(self) -> bool:
         """Tell whether a signal has asked for a stop."""
@@ -25,5 +35,21 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self.received is None:
-            self.received = number
+            self.received, self._received_at = number, now
+        elif now - self._received_at > TOGETHER:
+            _end(number)
+
+
+def _end(number: int) -> None:
+    """End this process with a line and 128 + the signal, whatever it is in the middle of."""
+    # On a terminal there may be a progress bar, which hides the cursor.
+    begin = '\n\x1b[?25h' if os.isatty(2) else ''
+    line = (
+        f'{begin}ended at once by a second signal ({signal.Signals(number).name}): nothing more '
+        'is saved; what was saved before stays\n'
+    )
+    with contextlib.suppress(OSError):  # nobody reads it
+        os.write(2, line.encode())  # not print, which may be what was interrupted
+    os._exit(128 + number)

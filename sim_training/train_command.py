@@ -64,9 +64,9 @@ class TrainCommand:
     always computed on the processor: the way to a GPU takes longer than they do."""
 
     compile: bool | None = None
-    """Compile the update with torch: about 1.4 times as fast after half a minute, or two for the
-    larger presets, with a C++ compiler; by default where 20,000 updates or more are ahead and a
-    compiler is there."""
+    """Compile the update with torch: about 1.3 to 1.5 times as fast after half a minute, or two
+    for the larger presets, with a C++ compiler; by default where 20,000 updates or more are ahead
+    and a compiler is there."""
 
     prior: Path | None = None
     """Folder of another run of the same env, whose replay is learned from as well; how much of

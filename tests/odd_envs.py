@@ -41,6 +41,14 @@ class Hangs(Breaks):
         time.sleep(10_000.0)
 
 
+class Dawdles(PendulumEnv):
+    """It takes half a second for a step."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        time.sleep(0.5)
+        return super().step(action)
+
+
 class Forgets(PendulumEnv):
     """Its randomness does not come from the seed."""
 
@@ -141,6 +149,7 @@ MANY = np.linspace(-2.0, -1.0, 60)  # bounds that fill more than a line
 KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'Raises': (Raises, {}),
     'Hangs': (Hangs, {}),
+    'Dawdles': (Dawdles, {}),
     'Forgets': (Forgets, {}),
     'CannotBeMade': (CannotBeMade, {}),
     'CannotBegin': (CannotBegin, {}),

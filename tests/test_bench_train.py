@@ -26,7 +26,7 @@ def test_ours_really_updates():
 def test_the_sides_are_measured_in_turn_and_told_as_ratios(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    # The compiled side takes half a minute to begin; tests/test_sac.py compiles the update.
+    # The compiled side takes half a minute to begin; tests/test_compiler.py compiles the update.
     sides = {'matmuls': 'the floor', 'sac_ros eager': 'ours', 'stable_baselines3': 'a peer'}
     monkeypatch.setattr('sim_training.bench_train.SIDES', sides)
     monkeypatch.setattr('sim_training.bench_train.OURS', 'sac_ros eager')

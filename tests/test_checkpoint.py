@@ -19,6 +19,7 @@ from sim_training.array_file import FACTS_KEY, SHA256_KEY, read_arrays, write_ar
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
+    DAMAGED,
     PREVIOUS,
     check_contract,
     go_back,
@@ -179,8 +180,9 @@ def test_after_a_fall_back_the_bad_file_is_never_the_previous_generation(tmp_pat
     for step in (1, 2):
         write_checkpoint(tmp_path, {'a': np.full(3, step)}, make_facts(step))
     (tmp_path / CURRENT).write_bytes(b'damaged')
-    go_back(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [CURRENT]
+    assert go_back(tmp_path) == f'; what was there is kept as {DAMAGED}'
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CURRENT, DAMAGED])
+    assert (tmp_path / DAMAGED).read_bytes() == b'damaged'
     write_checkpoint(tmp_path, {'a': np.full(3, 9)}, make_facts(9))
     assert load_file(tmp_path / CURRENT)['a'][0] == 9
     assert load_file(tmp_path / PREVIOUS)['a'][0] == 1
@@ -188,6 +190,13 @@ def test_after_a_fall_back_the_bad_file_is_never_the_previous_generation(tmp_pat
     text = f'^cannot write {tmp_path / CURRENT}: No such file or directory$'
     with pytest.raises(UserError, match=text):
         go_back(tmp_path)
+
+
+def test_a_newest_generation_that_is_gone_leaves_nothing_to_be_kept(tmp_path: Path):
+    write_checkpoint(tmp_path, {'a': np.zeros(3)}, make_facts())
+    os.replace(tmp_path / CURRENT, tmp_path / PREVIOUS)
+    assert go_back(tmp_path) == ''
+    assert [path.name for path in tmp_path.iterdir()] == [CURRENT]
 
 
 def test_another_contract_is_refused_by_the_keys_that_differ():

@@ -3,16 +3,22 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 from tiny_runs import PENDULUM, SMALL, make_command, resume, run
 
 from sac_ros.errors import UserError
 from sim_training import env_process
 from sim_training.checkpoint import read_checkpoint
+from sim_training.env_error import EnvError
+from sim_training.env_process import EnvProcess, end_processes
+from sim_training.rollout import Rollout
+from sim_training.stop_signals import TOGETHER
 from sim_training.train import train
 from sim_training.train_command import TrainCommand
 
@@ -90,3 +96,43 @@ def test_an_env_that_cannot_be_made_in_a_process_is_refused_and_leaves_nothing(t
         train(env, env, command)
     assert env_pids() == {}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['Hangs', 'Dawdles'])
+def test_an_env_that_is_led_back_may_take_long_but_must_come_forward(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    env = EnvProcess(f'odd_envs:{name}-v0', 0, 0, observation_size=3, action_size=1)
+    try:
+        env.answer()
+        steps = 40 if name == 'Hangs' else 8  # of half a second: more than 3 s together
+        actions, observations = np.zeros((steps, 1), np.float32), []
+        twin = Rollout(gymnasium.make(PENDULUM), seed=0)
+        twin.begin(0)
+        for action in actions:
+            twin.step(action)
+            observations.append(twin.observation)
+        monkeypatch.setattr(env_process, 'ANSWER_TIMEOUT', 3.0)
+        env.play_again(0, actions, np.array(observations))
+        if name == 'Hangs':
+            with pytest.raises(EnvError, match=r'^env 0: it has not answered for 3 s$'):
+                env.answer()
+        else:
+            assert env.answer().is_repeated
+    finally:
+        monkeypatch.setattr(env_process, 'END_TIMEOUT', 0.1)
+        end_processes([env])
+
+
+def test_an_env_process_stays_however_often_it_is_signalled():
+    env = EnvProcess(PENDULUM, 0, 0, observation_size=3, action_size=1)
+    try:
+        env.answer()
+        assert env.pid is not None
+        os.kill(env.pid, signal.SIGINT)
+        time.sleep(TOGETHER + 0.2)
+        os.kill(env.pid, signal.SIGTERM)
+        env.begin(0)
+        env.answer()
+    finally:
+        end_processes([env])

@@ -15,9 +15,11 @@ from tiny_checkpoints import make_facts, write_and_die, write_and_report, write_
 from tiny_runs import FORKS, differences, make_command, resume, run
 
 from sac_ros.errors import UserError
-from sim_training.array_file import FACTS_KEY
+from sim_training.array_file import FACTS_KEY, read_arrays, write_arrays
 from sim_training.checkpoint import (
     CURRENT,
+    DAMAGED,
+    NEXT,
     PREVIOUS,
     read_actor,
     read_checkpoint,
@@ -59,6 +61,11 @@ def test_a_power_cut_at_any_moment_leaves_the_old_or_the_new_generation(tmp_path
     found = [_step_of(tmp_path / 'cut', f) for f in _after_a_power_cut(report, before, new)]
     assert set(found) == {2, 3}
     assert len(found) > 20
+
+
+def test_no_power_cut_takes_a_generation_back_that_was_said_to_be_saved(tmp_path: Path):
+    _, report, _ = _record_a_save(tmp_path / 'recorded')
+    assert report[-2:] == [('os.rename', NEXT, CURRENT), ('fsync', '', '')]
 
 
 def test_the_search_for_bad_power_cuts_finds_a_save_that_does_not_sync(tmp_path: Path):
@@ -197,10 +204,33 @@ def test_a_run_with_a_rotten_checkpoint_goes_on_from_the_one_before_and_says_so(
     assert run(resume(folder, steps=300))['step'] == 300
     errors = capsys.readouterr().err
     assert f'{folder / CURRENT} is damaged: ' in errors
-    assert f' is not what was written (sha256); going on from {PREVIOUS}\n' in errors
+    assert (
+        f' is not what was written (sha256); going on from {PREVIOUS}; what was there is kept as '
+        f'{DAMAGED}\n'
+    ) in errors
+    assert (folder / DAMAGED).read_bytes() == data
     assert differences(tmp_path / 'whole', folder) == []
     for name in (CURRENT, PREVIOUS):
         read_actor(folder / name)  # the rotten file has not become the previous generation
+
+
+@pytest.mark.parametrize('why', ['unreadable', 'newer'])
+def test_a_newest_generation_that_may_be_whole_is_never_given_up(own_run: Path, why: str):
+    if why == 'unreadable':  # as on a disk or a network that comes back
+        (own_run / CURRENT).rename(own_run / 'elsewhere')
+        (own_run / CURRENT).symlink_to('/proc/self/mem')
+        text = 'cannot be read: No such device'
+    else:
+        arrays, facts = read_arrays(own_run / CURRENT)
+        write_arrays(own_run / CURRENT, arrays, facts.replace('"schema":5', '"schema":6'))
+        text = 'sac_ros.checkpoint is not understood: schema: Input should be 5'
+    files = {path.name: path.lstat().st_ino for path in own_run.iterdir()}
+    with pytest.raises(UserError) as refusal:
+        run(resume(own_run, steps=400))
+    assert text in str(refusal.value)
+    assert str(own_run / CURRENT) in str(refusal.value)
+    assert '\n' not in str(refusal.value)
+    assert {path.name: path.lstat().st_ino for path in own_run.iterdir()} == files
 
 
 @pytest.mark.fault('E05', 'refused', 'UserError')

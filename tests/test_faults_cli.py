@@ -25,6 +25,10 @@ def test_a_typo_is_one_line_on_standard_error_with_the_nearest_word(capsys):
         ((), 'no command given; known: demo, train, '),
         (('trian',), "unknown command 'trian'; did you mean 'train'?; known: "),
         (('train', PENDULUM, '--stepps', '9'), "unknown flag '--stepps'; did you mean '--steps'?"),
+        (
+            ('train', PENDULUM, '--sac.batch-sise', '9'),
+            "unknown flag '--sac.batch-sise'; did you mean '--sac.batch-size'?",
+        ),
         (('export', 'runs/x'), 'missing '),
         (('show', 'a.onnx', 'b.onnx'), "'b.onnx' is one argument too many; see sac-ros show"),
     ):

@@ -21,6 +21,7 @@ from sim_training.evaluate import EvaluateCommand
 from sim_training.evaluate import main as evaluate
 from sim_training.gymnasium_env import generic_contract
 from sim_training.gymnasium_ids import LONGEST_EPISODE
+from sim_training.run_file import read_run_file
 from sim_training.train import main as train
 from sim_training.train_command import TrainCommand
 
@@ -178,6 +179,7 @@ def test_an_env_that_goes_wrong_ends_the_run_in_one_line(
         f'{task}, step {step}: {text}; the checkpoint of step {saved} in {tmp_path} stays'
     )
     assert read_checkpoint(tmp_path)[1].counters.step == saved
+    assert read_run_file(tmp_path)['result'] is None
 
 
 @pytest.mark.fault('D12', 'refused', 'UserError')
@@ -210,8 +212,15 @@ def test_a_model_is_not_scored_in_an_env_that_raises(tmp_path: Path):
         evaluate(EvaluateCommand(model, task=task, episodes=1))
 
 
-def test_rewards_of_a_thousand_million_are_learned_from(tmp_path: Path):
+def test_rewards_of_a_thousand_million_are_told_once_and_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     result = train(tiny('odd_envs:Reward1e9-v0', tmp_path))
+    train(tiny('odd_envs:Reward1e9-v0', tmp_path, steps=130, resume=True))
+    assert [line for line in capsys.readouterr().err.splitlines() if 'reward' in line] == [
+        'step 1: the reward of the env is 1e+09; less than 1e+06 in size is usual, and '
+        '--sac.normalise-reward is for any size'
+    ]
     assert result['return'] == 200 * 1e9
     losses = [float(row['loss/critic']) for row in rows(tmp_path) if row['loss/critic']]
     assert losses[-1] == pytest.approx(1e18, rel=0.1)  # two critics, each (1e9)^2 / 2 away
@@ -222,7 +231,9 @@ def test_one_reward_that_dwarfs_all_others_is_told(
 ):
     scaled = dataclasses.replace(SMALL, normalise_reward=True)
     train(tiny('odd_envs:RewardOnce1e9-v0', tmp_path, sac=scaled))
-    told = [line for line in capsys.readouterr().err.splitlines() if 'is it meant?' in line]
+    errors = capsys.readouterr().err
+    assert 'step 100: the reward of the env is 1e+09; ' in errors
+    told = [line for line in errors.splitlines() if 'is it meant?' in line]
     assert len(told) == 1
     assert re.match(r'step 100: one return is \S+ times larger than all before it; ', told[0])
 

@@ -1,5 +1,6 @@
 """A run that is made again, or stopped and resumed: equal bit for bit, or refused by name."""
 
+import dataclasses
 import json
 import shlex
 import signal
@@ -11,10 +12,11 @@ import pytest
 from command_lines import start_cli, wait_for
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
-from tiny_runs import PENDULUM, column, differences, make_command, run
+from tiny_runs import PENDULUM, SMALL, column, differences, make_command, run
 
 from sac_ros.errors import UserError
-from sim_training.checkpoint import CURRENT, read_actor
+from sim_training.array_file import read_arrays, write_arrays
+from sim_training.checkpoint import BEST, CURRENT, read_actor
 from sim_training.sac_config import SACConfig
 from sim_training.train_command import TrainCommand
 
@@ -100,6 +102,45 @@ def test_an_env_that_does_not_repeat_itself_begins_its_next_episode(
         'episode 1 cannot go on from its step 50 (the env did not repeat it): the next one begins'
     )
     assert text in capsys.readouterr().err
+
+
+def test_a_best_actor_that_is_newer_than_the_checkpoint_is_not_replaced_by_a_worse_one(
+    tmp_path: Path,
+):
+    run_until(160, make_command(tmp_path))
+    arrays, text = read_arrays(tmp_path / BEST)
+    facts = json.loads(text)
+    facts['counters'] |= {'best_step': 290, 'best_return': 5.0}  # Pendulum's are below 0
+    write_arrays(tmp_path / BEST, arrays, json.dumps(facts))
+    kept = (tmp_path / BEST).read_bytes()
+    result = run(TrainCommand(PENDULUM, out=tmp_path, resume=True))
+    assert (result['step'], result['best_step'], result['best_return']) == (300, 290, 5.0)
+    assert (tmp_path / BEST).read_bytes() == kept
+
+
+def test_a_best_actor_that_is_damaged_is_told_and_the_next_one_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run_until(160, make_command(tmp_path))
+    (tmp_path / BEST).write_bytes(b'damaged')
+    result = run(TrainCommand(PENDULUM, out=tmp_path, resume=True))
+    errors = capsys.readouterr().err
+    assert f'{tmp_path / BEST} is cut or damaged: ' in errors
+    assert '; the next evaluation is the best so far\n' in errors
+    assert (result['best_step'], result['best_return']) == (300, result['return'])
+    assert read_actor(tmp_path / BEST)[1].counters.best_step == 300
+
+
+def test_a_resume_tells_of_no_outlier_where_rewards_were_scaled_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def env() -> gymnasium.Env:  # its returns are hundreds of times the size that is learned from
+        return TransformReward(gymnasium.make(PENDULUM), lambda reward: 1e3 * reward)
+
+    scaled = dataclasses.replace(SMALL, normalise_reward=True)
+    run_until(200, make_command(tmp_path, sac=scaled), env())
+    run(TrainCommand(PENDULUM, out=tmp_path, resume=True), env())
+    assert 'larger than all before it' not in capsys.readouterr().err
 
 
 def test_rows_behind_the_checkpoint_of_a_killed_run_are_dropped(tmp_path: Path):
