@@ -234,7 +234,6 @@ class Candidates:
 
     def _answer_base_model(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Let the base model act at once, forget what was learnt, and accept no more."""
-        self._is_closed = True
         succession = self.succession
         if succession is not None:
             succession.demand_base()  # before the lock: whoever holds it may wait for a disk
@@ -242,6 +241,7 @@ class Candidates:
             return self._back_to_base(answer)
 
     def _back_to_base(self, answer: Trigger.Response) -> Trigger.Response:
+        self._is_closed = True
         sha256, acts = '', 'not configured'
         if self.succession is not None:
             self.succession.back_to_base()

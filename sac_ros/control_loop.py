@@ -148,6 +148,7 @@ class ControlLoop:
             self._clock.turned_back()  # what was before does not count
             self._watchdog.start(time.monotonic())
             self._start += 1
+            self.fault_log.restart()
             self._is_ticking = True
         self._topics.reader.wake()
 
@@ -283,7 +284,9 @@ class ControlLoop:
             with self._lock:
                 self._measurements.forget()
         logger = self._node.get_logger()
-        model = None if step.is_takeover else step.model
+        # Without an observation nobody has been asked: a fault that has latched is told again.
+        is_policy = step.observation is not None and not step.is_takeover
+        model = step.model if is_policy else None
         line = self.fault_log.note(step.mode.value, step.fault, now, model)
         if line is not None:
             logger.info(line) if step.fault is None else logger.error(line)

@@ -26,12 +26,16 @@ class FaultLog:
         self._said_at = float('-inf')
         self._warned_at: dict[str, float] = {}  # warning code -> when it was said [s]
 
+    def restart(self) -> None:
+        """Begin with a robot that no model has driven yet: it was anywhere meanwhile."""
+        self._driver = None
+
     def note(
         self, mode: str, fault: Fault | None, now: float, model: int | None = None
     ) -> str | None:
         """Take a tick's mode and fault; return the line to log, or None.  `now` is in [s].
 
-        `model` is the number of the one that acts, None where a person does.
+        `model` is the number of the one that was asked, None where a person or nobody was.
         A line comes when a fault appears, when mode or fault change, when it has gone, and again
         while it stays.
         """

@@ -18,7 +18,7 @@ REMEMBERED = 10  # other conditions, under which returns are kept
 
 
 class Conditions(NamedTuple):
-    """Under what a return came: by those of other conditions nobody is judged."""
+    """Under what a return came: those of easier conditions judge nobody."""
 
     exploration: float
     speed_scale: float
@@ -148,8 +148,9 @@ class Ladder:
     def _watch_accepted(self) -> None:
         """Compare the accepted model with the base from now on."""
         if self.accepted is not None:
-            before = self.base.least_returns(self.conditions)
-            self.accepted.watch = ReturnWatch(before) if before else None  # see `add`
+            before = self.base.least_returns(self.conditions) or self.accepted.returns
+            is_known = len(before) >= LEAST_RETURNS
+            self.accepted.watch = ReturnWatch(before) if is_known else None  # see `add`
 
     def _find(self, number: int) -> Rung:
         for rung in self._rungs():

@@ -16,7 +16,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from sac_ros.errors import UserError
 from sac_ros.policy import OnnxPolicy
-from sim_training.array_file import read_arrays, write_arrays
+from sim_training.array_file import DamagedError, read_arrays, write_arrays
 from sim_training.compiler import compiler_refusal
 from sim_training.export import build_policy
 from sim_training.hindsight import GOALS, Hindsight
@@ -166,7 +166,7 @@ class FineTuner:
         """Take up the checkpoint."""
         try:
             arrays, text = read_arrays(self.folder / CHECKPOINT)
-        except UserError as error:
+        except DamagedError as error:
             self.notes.append(f'{error}; learning anew from the base model and the journal')
             return
         facts = json.loads(text)

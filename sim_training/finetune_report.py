@@ -158,5 +158,8 @@ def _read(path: Path, kind: type[Record]) -> list[Record]:
             f'{path} was not written by sac-ros finetune: {first_problem(error)}'
         ) from error
     if end < len(data):
-        os.truncate(path, end)
+        try:
+            os.truncate(path, end)
+        except OSError as error:
+            raise UserError(f'cannot write {path}: {error.strerror}') from error
     return records

@@ -86,9 +86,11 @@ class Run:
         self.returns.add(env, reward, is_over)
         if abs(reward) >= LARGE_REWARD and not self.is_large_told:
             self.is_large_told = True
+            is_scaled = self.command.sac.normalise_reward
             self.notes.append(
                 f'step {self.counters.step}: the reward of the env is {reward:g}; less than '
-                f'{LARGE_REWARD:g} in size is usual, and --sac.normalise-reward is for any size'
+                f'{LARGE_REWARD:g} in size is usual'
+                + ('' if is_scaled else ', and --sac.normalise-reward is for any size')
             )
 
     @property

@@ -178,8 +178,7 @@ def _end(running: list[_Running], progress: SweepProgress) -> None:
     if running:
         progress.say(f'saving {len(running)} running trials')
     for one in running:
-        if not one.is_pruned:  # that one was asked before, and a second signal means at once
-            one.training.stop()
+        one.training.stop()
     deadline = time.monotonic() + STOP_TIMEOUT
     for one in running:
         while one.training.look().status is None and time.monotonic() < deadline:

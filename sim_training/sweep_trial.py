@@ -6,6 +6,7 @@ folder in which there may be a run already.
 
 import csv
 import fcntl
+import math
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sim_training import stop_signals
 from sim_training.checkpoint import has_checkpoint
 from sim_training.child_process import ChildProcess
 from sim_training.cli import run
@@ -111,4 +113,6 @@ def _is_held(lock: Path) -> bool:
 
 
 if __name__ == '__main__':
+    # The sweep, its machine and the kernel may all ask, at any time: saving goes on.
+    stop_signals.TOGETHER = math.inf
     sys.exit(main(sys.argv[1:]))

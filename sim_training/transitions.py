@@ -172,6 +172,9 @@ class TransitionMaker:
             self._finish(returns, is_cut=True, is_interrupted=is_disabled)
             last = None
         transition = None if last is None else self._between(last, step, end)
+        is_terminated = transition is not None and transition.terminated
+        if transition is not None and not is_learnable(transition.reward):
+            self.refused, transition = transition.reward, None
         if transition is not None:
             if end is None and self._waiting and _stops(step, self._waiting[0]):
                 self._held = transition
@@ -180,7 +183,6 @@ class TransitionMaker:
             self._episode.add(transition, step.model)
         elif (last is not None or step.fault is not None) and self._has_begun:
             self._episode.is_whole = False
-        is_terminated = transition is not None and transition.terminated
         if is_at_end or is_terminated or self._episode.length == self._time_limit:
             self._finish(returns, is_cut=end is not None and end.is_break)
             if not self._is_told and not (end and end.is_break):
@@ -245,9 +247,6 @@ class TransitionMaker:
             return None
         reward = self._score(last, step)
         if reward is None:
-            return None
-        if not is_learnable(reward):
-            self.refused = reward
             return None
         verdict = None if end is None else end.verdict
         return Transition(

@@ -64,6 +64,16 @@ def test_an_action_that_is_no_number_is_of_the_model_that_asked_for_it():
     log.note('active', None, 0.0, model=3)
     log.note('safe', nonsense, 0.1, model=4)
     assert log.stops == {4: {'E_ACT_NONFINITE': nonsense}}
+    log.note('fault', nonsense, 0.2)  # latched: the model that acts meanwhile is not asked
+    assert list(log.stops) == [4]
+
+
+def test_after_another_activation_a_robot_was_brought_where_it_is_by_no_model():
+    log = FaultLog()
+    log.note('active', None, 0.0, model=3)
+    log.restart()
+    log.note('safe', STALE, 0.1, model=3)
+    assert log.stops == {}
 
 
 @pytest.mark.parametrize('model', [3, None], ids=['put aside', 'driven'])

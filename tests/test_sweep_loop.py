@@ -115,23 +115,6 @@ def test_a_trial_that_is_worse_than_the_median_is_stopped_early(tmp_path: Path):
     assert not middling.is_stopped
 
 
-def test_a_trial_that_is_stopped_early_and_still_saves_is_not_asked_twice(tmp_path: Path):
-    class Saving(Scripted):
-        asked = 0
-
-        def stop(self) -> None:
-            self.asked += 1
-
-        def look(self) -> Look:
-            look = super().look()
-            self.is_stopped = self.asked > 0  # by the next look
-            return look
-
-    poor = Saving([1.0] * 10)
-    Sweep(tmp_path, *[Scripted([10.0] * 10) for _ in range(5)], poor).run(looks=5 * 11 + 3)
-    assert (poor.asked, poor.is_closed) == (1, True)
-
-
 def test_a_trial_that_ends_well_before_it_can_be_stopped_keeps_its_score(tmp_path: Path):
     class Quick(Scripted):
         def stop(self) -> None:  # the signal comes too late

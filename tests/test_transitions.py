@@ -345,6 +345,19 @@ def test_a_reward_that_cannot_be_learned_from_costs_its_transition_alone(reward:
     assert maker.refused == pytest.approx(reward, nan_ok=True)
 
 
+def test_an_episode_ends_where_the_task_says_so_also_by_a_reward_that_cannot_be_learned_from():
+    def odd(last: ControlStep, step: ControlStep) -> float:
+        return math.nan if step.sequence == 3 else 1.0
+
+    observations = [np.full(SPEC.observation_size, number == 3, np.float32) for number in range(7)]
+    maker = TransitionMaker(
+        SPEC, odd, lambda terms: any(each.all() for each in terms.values()), None
+    )
+    steps = [dataclasses.replace(tick(n), observation=observations[n]) for n in range(1, 7)]
+    _, returns = follow(maker, *steps)
+    assert lengths(returns) == [(1, False)]
+
+
 @pytest.mark.fault('F11', 'ACTIVE', '')
 def test_without_a_reward_nothing_is_learned():
     maker = TransitionMaker(SPEC, lambda last, step: None, lambda terms: False, None)

@@ -308,6 +308,17 @@ def test_where_nothing_is_known_of_the_base_an_accepted_model_must_not_become_wo
     assert verdict.text == 'return 1 of 1 episode; 7 +- 1 of 3 episodes before'
 
 
+def test_what_was_accepted_beside_a_base_without_returns_is_to_stay_as_good_as_in_its_trial():
+    ladder = Ladder(Rung(BASE), Conditions(0.0, 1.0))
+    rung = Rung(BETTER, b'better')
+    rung.returns.extend((12.0, 13.0, 14.0))
+    rung.numbers.append(1)
+    ladder.accept(rung)
+    verdict = ladder.add(episode(1, 5.0))
+    assert verdict is not None
+    assert verdict.text == 'return 5 of 1 episode; 13 +- 1 of 3 episodes before'
+
+
 @pytest.mark.parametrize('exploration', [0.0, 0.05])
 def test_with_less_noise_an_accepted_model_is_to_be_as_good_as_the_base_was_with_more(
     exploration: float,
