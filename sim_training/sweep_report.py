@@ -23,7 +23,7 @@ STATES = {
     TrialState.WAITING: 'unfinished',
 }
 SHOWN = 10  # of the best trials
-WIDTH = 120  # [characters] of the table
+LARGEST_WIDTH = 500  # [characters] of the table: all options; the usual ones fit into 120
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def result_table(found: Sequence[Outcome]) -> str:
         trial = '0 (default)' if outcome.trial == 0 else str(outcome.trial)
         values = [value_text(outcome.values[name]) for name in options]
         table.add_row(str(outcome.place), trial, f'{outcome.score:.4g}', *values)
-    console = Console(width=WIDTH, file=io.StringIO())
+    console = Console(width=LARGEST_WIDTH, file=io.StringIO())
     with console.capture() as captured:
         console.print(table)
     return '\n'.join(line.rstrip() for line in captured.get().splitlines())

@@ -66,16 +66,19 @@ def test_the_base_model_is_asked_for_past_a_callback_that_blocks(
 def test_the_base_model_acts_at_once_while_another_thread_waits_for_the_disk(
     model: Path, peer: Peer, lone_arm: Arm, tmp_path: Path
 ):
-    """Let a candidate begin its trial, of which a log should tell that cannot be written."""
-    log = tmp_path / 'decisions.log'
-    os.mkfifo(log)  # whoever opens it to write waits for a reader
+    """Let a candidate be accepted, of which a log should tell that cannot be written."""
     lone_arm.send_states()
     with running(*start(model=model, autostart=True, **learning_in(tmp_path))) as node:
         lone_arm.wait_for_mode(Mode.ACTIVE)
         learner = Learner(peer, LONE_NODE)
         learner.tell(0, 9.0, 10.0, 11.0)
-        learner.offer(BETTER)
+        learner.wait_for('on trial', learner.offer(BETTER), timeout=90.0)
         lone_arm.wait_for_action((0.5, -0.9))
+        log = tmp_path / 'decisions.log'
+        log.unlink()
+        os.mkfifo(log)  # whoever opens it to write waits for a reader
+        learner.tell(1, 12.0, 13.0, 14.0)
+        wait_for((tmp_path / 'accepted.json').exists, 'the accepted model')
         with ThreadPoolExecutor() as pool:
             answer = pool.submit(lone_arm.call, 'base_model')
             lone_arm.wait_for_action(ACTION)
@@ -99,6 +102,7 @@ def test_an_accepted_model_does_not_fall_for_where_a_candidate_has_led_the_robot
         learner = Learner(peer, LONE_NODE)
         learner.tell(1, 9.0, 10.0, 11.0)
         other = learner.offer(OTHER)
+        learner.wait_for('on trial', other, timeout=90.0)
         lone_arm.wait_for_action((0.3, -0.9))
         lone_arm.send_states(lone_arm.out_of_limits)
         assert learner.wait_for('rolled back', other)['code'] == 'E_OBS_RANGE'

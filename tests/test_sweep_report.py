@@ -1,6 +1,7 @@
 """Table and picture of a sweep, from outcomes that are written down here."""
 
 import csv
+import dataclasses
 import io
 
 import imageio.v3 as imageio
@@ -9,10 +10,10 @@ import pytest
 from sim_training.sac_config import SACConfig
 from sim_training.sweep_picture import draw_sweep
 from sim_training.sweep_report import Outcome, result_table, to_csv
-from sim_training.sweep_space import SPACE, search_space, start_values
+from sim_training.sweep_space import SPACE, USUAL, search_space, start_values
 
 PANELS = search_space(['learning_rate', 'gamma'], SACConfig())
-DEFAULTS = start_values(SPACE, SACConfig())
+DEFAULTS = start_values(USUAL, SACConfig())
 
 
 def outcome(trial: int, place: int | None, score: float | None, state: str = 'scored') -> Outcome:
@@ -38,10 +39,17 @@ def test_the_table_shows_the_ten_best_and_where_the_default_is():
     assert result_table(some()[12:]) == 'no trial has a score yet'
 
 
+def test_no_option_is_cut_however_many_are_searched():
+    every = dataclasses.replace(some()[0], values=start_values(SPACE, SACConfig()))
+    lines = result_table([every]).splitlines()
+    assert '0 (default)' in lines[-1]
+    assert not any('…' in line for line in lines)
+
+
 def test_the_csv_has_a_row_for_each_trial_and_a_column_for_each_option():
     rows = list(csv.DictReader(io.StringIO(to_csv(some()).decode())))
     assert list(rows[0]) == [
-        'trial', 'state', 'place', 'score', 'step', 'last_return', 'seed', 'run', *SPACE, 'reason',
+        'trial', 'state', 'place', 'score', 'step', 'last_return', 'seed', 'run', *USUAL, 'reason',
     ]  # fmt: skip
     assert len(rows) == 14
     assert rows[3]['score'] == '30.0'
