@@ -210,10 +210,8 @@ def plan(options: object) -> None:
     """Print what a planner that knows the arm comes to, as trained and as it is."""
     assert isinstance(options, PlanOptions)
     robot = _find_robot(options.robot)
-    if robot.task != 'reach':
-        raise UserError(
-            f"robot '{options.robot}' is no arm; allowed: reach-weak-joint, reach-late"
-        )
+    if not robot.physics.motor:
+        raise UserError(f"robot '{options.robot}' has no weak motor; reach-weak-joint has")
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + SCORED)
     before, now = (
         float(np.mean(planned_returns(make_env(robot.task, physics=physics), physics, seeds)))

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from sac_ros.control_step import ControlStep
 from sac_ros.errors import UserError
+from sac_ros.observation import split_observation
 from sac_ros.spec import TaskSpec, differing_keys
 from sim_training.tasks import is_task, load_task
-from sim_training.transitions import LARGEST_REWARD, TransitionMaker, task_score
+from sim_training.tasks.task import Task
+from sim_training.transitions import LARGEST_REWARD, Score, TransitionMaker
 
 LARGEST_BACKLOG = 5_000  # rewards that are kept until their ticks come
 
@@ -67,3 +69,13 @@ def transition_maker(
     score = task_score(task) if given is None else given.score
     time_limit = None if has_simulation else task.time_limit
     return TransitionMaker(spec, score, task.terminated, time_limit, is_told=has_simulation)
+
+
+def task_score(task: Task) -> Score:
+    """Return the task's own reward, as the simulation gives it."""
+
+    def score(last: ControlStep, step: ControlStep) -> float | None:
+        assert step.observation is not None
+        return task.reward(split_observation(task.spec, step.observation), last.command)
+
+    return score

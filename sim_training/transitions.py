@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sac_ros.action import ActionMap
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.observation import split_observation
 from sac_ros.spec import TaskSpec
-from sim_training.tasks.task import Task, Terms
+from sim_training.learned_action import learned_action
+from sim_training.tasks.task import Terms
 
 SETTLE = 0.5  # [s] of stamps for which a tick waits for news of an end of its episode
-# Of an element's range: a command this near to another is the same in the float32 of observations.
-SAME_COMMAND = 1e-5
 LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further than one period
 LARGEST_REWARD = 1e6  # what is learned from stays finite in float32
 GOAL_TERM = 'goal_from_tool'  # of the observation: where a goal is seen [m]
@@ -296,33 +294,3 @@ def _stops(step: ControlStep, following: ControlStep) -> bool:
 def is_learnable(reward: float) -> bool:
     """Tell whether a reward is a number, and not so large that it would drown all others."""
     return abs(reward) <= LARGEST_REWARD
-
-
-def task_score(task: Task) -> Score:
-    """Return the task's own reward, as the simulation gives it."""
-
-    def score(last: ControlStep, step: ControlStep) -> float | None:
-        assert step.observation is not None
-        return task.reward(split_observation(task.spec, step.observation), last.command)
-
-    return score
-
-
-def learned_action(spec: TaskSpec, step: ControlStep) -> np.ndarray:
-    """Return the action of a tick that is learned from, float64, shape (action_size,).
-
-    It is the command that was sent, or what was asked for where it is known that the rate limit
-    and the bounds alone made that command of it: they are then part of the robot, as they were in
-    the training, and an action that asks for more than can be had is worth what it becomes.
-    Where the observation lacks `previous_action`, what they make of an action is not known.
-    """
-    assert step.observation is not None
-    previous = split_observation(spec, step.observation).get('previous_action')
-    if step.action is None or previous is None:
-        return step.command
-    lower, upper = (spec.per_action(bound) for bound in (spec.action.lower, spec.action.upper))
-    limits = ActionMap(spec)
-    limits.remember(previous)
-    gap = np.abs(limits.to_command(step.action) - step.command)
-    is_theirs = bool((gap <= SAME_COMMAND * (upper - lower)).all())
-    return np.clip(step.action, lower, upper, dtype=np.float64) if is_theirs else step.command

@@ -11,14 +11,10 @@ from sac_ros.control_step import ControlStep, Mode
 from sac_ros.fault import Fault
 from sac_ros.observation import split_observation
 from sac_ros.spec import TaskSpec
+from sim_training.learned_action import learned_action
+from sim_training.learner_scores import task_score
 from sim_training.tasks import load_task
-from sim_training.transitions import (
-    EpisodeReturn,
-    Transition,
-    TransitionMaker,
-    learned_action,
-    task_score,
-)
+from sim_training.transitions import EpisodeReturn, Transition, TransitionMaker
 
 SPEC = make_spec()
 WITHOUT_GOAL = make_spec(
