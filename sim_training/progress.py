@@ -9,7 +9,6 @@ What an update logs is in the docstring of sac.py; besides there are
 """
 
 import csv
-import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +52,7 @@ class ProgressLog(TerminalBar):
         )
         self._next_refresh = 0.0
         self._row_time, self._row_step = time.monotonic(), first_step
+        self._said_time, self._said_step = self._row_time, first_step  # of the last line
         self._drawn = -1  # rows in the learning curve that was written last
 
     def __exit__(self, *error: object) -> None:
@@ -84,9 +84,11 @@ class ProgressLog(TerminalBar):
         if 'episode/return' in row:
             self._bar.update(self._task, reward_sum=row['episode/return'])
         if 'evaluation/return' in row:
+            seconds, steps = now - self._said_time, step - self._said_step
+            self._said_time, self._said_step = now, step
             self.say(
                 f'step {step} of {self._last_step}: return {row["evaluation/return"]:.1f}'
-                + _speed(rate, self._last_step - step)
+                + _speed(steps, seconds, self._last_step - step)
             )
 
     def draw(self) -> None:
@@ -105,10 +107,12 @@ def _read_rows(path: Path) -> list[Row]:
     return [{metric: float(text) for metric, text in line.items() if text} for line in lines]
 
 
-def _speed(rate: float, steps: int) -> str:
-    if math.isnan(rate):
+def _speed(steps: int, seconds: float, ahead: int) -> str:
+    """Return what a line says of the time; nothing where no step was done since the last one."""
+    if steps == 0:
         return ''
-    return f', {rate:.0f} steps/s, {timedelta(seconds=round(steps / rate))} left'
+    rate = steps / seconds  # [steps/s] from one evaluation to the next, with the evaluation
+    return f', {rate:.0f} steps/s, {timedelta(seconds=round(ahead / rate))} left'
 
 
 def _line(row: Row) -> str:

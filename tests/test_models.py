@@ -13,8 +13,18 @@ FOLDER = Path(__file__).parents[1] / 'models'
 MODELS = sorted(FOLDER.glob('*.onnx'))
 
 
-def test_there_is_a_model_for_each_task_that_ships():
-    assert {'balance.onnx', 'reach.onnx'} <= {path.name for path in MODELS}
+GYMNASIUM = (
+    'InvertedPendulum-v5',
+    'Hopper-v5',
+    'HalfCheetah-v5',
+    'InvertedPendulumBulletEnv-v0',
+    'HopperBulletEnv-v0',
+    'HalfCheetahBulletEnv-v0',
+)
+
+
+def test_there_is_a_model_for_each_task_and_for_the_three_robots_in_both_engines():
+    assert {'balance', 'reach', *GYMNASIUM} <= {path.stem for path in MODELS}
 
 
 @pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
@@ -50,6 +60,7 @@ def test_a_model_does_in_its_env_what_it_must(name: str, episodes: int, needed: 
         ('HalfCheetah-v5', 9500.0),
         ('Hopper-v5', 3300.0),
         ('HopperBulletEnv-v0', 1800.0),
+        ('HalfCheetahBulletEnv-v0', 2350.0),
     ],
 )
 def test_a_model_of_a_gymnasium_env_earns_there_what_its_card_says(name: str, needed: float):
