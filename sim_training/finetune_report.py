@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -85,8 +85,9 @@ class FinetuneReport:
         """Record an episode."""
         self.episodes.append(episode)
         _append(self._folder / EPISODES, episode)
-        numbers = {'episode/return': episode.reward_sum, 'episode/length': episode.length}
-        self.add_numbers({**numbers, f'return/{episode.acting}': episode.reward_sum})
+        self._tensorboard.add_scalar(
+            f'return/{episode.acting}', episode.reward_sum, round(60.0 * self.minutes)
+        )
 
     def add_decision(self, decision: Decision) -> None:
         """Record a decision."""
@@ -94,11 +95,6 @@ class FinetuneReport:
         _append(self._folder / DECISIONS, decision)
         text = f'{decision.model[:12]} {decision.decision}: {decision.text}'
         self._tensorboard.add_text('decisions', text, round(60.0 * self.minutes))
-
-    def add_numbers(self, numbers: Mapping[str, float]) -> None:
-        """Show numbers in TensorBoard, over the robot's time [s]."""
-        for name, value in numbers.items():
-            self._tensorboard.add_scalar(name, value, round(60.0 * self.minutes))
 
     def draw(self, title: str) -> Path:
         """Write the picture of all returns, and say where."""

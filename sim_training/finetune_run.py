@@ -26,16 +26,6 @@ from sim_training.run import (
 
 PREPARATION = 600.0  # [s] for the learner to simulate and to warm up, on a busy machine
 READY = 'waiting for control steps'  # what a learner says that is ready
-LOOK_PERIOD = 5.0  # [s] from one look at the learner's numbers to the next
-SHOWN = {  # in TensorBoard: what the learner tells of itself
-    'transitions': 'learner/transitions',
-    'updates': 'learner/updates',
-    'updates_per_second': 'learner/updates_per_second',
-    'loss.critic': 'loss/critic',
-    'loss.actor': 'loss/actor',
-    'loss.entropy': 'entropy',
-    'loss.value': 'value',
-}
 
 
 @dataclass(frozen=True)
@@ -117,7 +107,6 @@ class _Recorder:
         self._listener = listener
         self._end = end  # [min]
         self._words: dict[str, str] = {}  # sha256 of a model -> the newest decision on it
-        self._looked_at = time.monotonic()
         self._watched = (0, 0)  # commands and violations up to the last episode
 
     def run(self, nodes: Sequence[ChildProcess], should_stop: Callable[[], bool]) -> None:
@@ -143,11 +132,6 @@ class _Recorder:
             self._say(f'{decision["sha256"][:12]} {decision["decision"]}: {decision["text"]}')
         for result in results:
             self._add(result)
-        if time.monotonic() > self._looked_at + LOOK_PERIOD:
-            self._looked_at = time.monotonic()
-            told = self._listener.learning
-            numbers = {name: float(told[key]) for key, name in SHOWN.items() if key in told}
-            self._report.add_numbers(numbers)
         return bool(results)
 
     def _add(self, result: EpisodeResult) -> None:

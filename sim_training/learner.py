@@ -79,7 +79,8 @@ class LearnerNode(Node):
         self._has_news = False  # the actor is not the one that was offered last
         self._offered = 0  # transitions that were known when the newest candidate was offered
         self._saved_at = time.monotonic()
-        self._report = LearnerReport(self)
+        self._report = LearnerReport(self, options.folder, self._policy.spec.dt)
+        self._folder.callback(self._report.close)
         self._join()
 
     def prepare_end(self) -> None:

@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sac_ros.files import write_atomic
 from sim_training.learning_curve import Row, draw_learning_curve
+from sim_training.sac import Losses
 from sim_training.terminal_bar import TerminalBar
 
 CSV = 'progress.csv'
@@ -96,6 +97,15 @@ class ProgressLog(TerminalBar):
         if self._drawn != len(self._rows):
             self._drawn = len(self._rows)
             write_atomic(self._folder / CURVE, draw_learning_curve(self._rows, self._title))
+
+
+def update_metrics(losses: Losses) -> Row:
+    """Return the numbers of an update by the names of sac.py."""
+    critic, actor, temperature, alpha, entropy, value = map(float, losses)
+    return {
+        'loss/critic': critic, 'loss/actor': actor, 'loss/temperature': temperature,
+        'alpha': alpha, 'entropy': entropy, 'value': value,
+    }  # fmt: skip
 
 
 def _read_rows(path: Path) -> list[Row]:

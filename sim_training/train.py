@@ -20,7 +20,7 @@ from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
 from sim_training.compiler import compiler_refusal, why_not_compiled
 from sim_training.env import make_env
-from sim_training.progress import CURVE, ProgressLog
+from sim_training.progress import CURVE, ProgressLog, update_metrics
 from sim_training.replay_buffer import Batch, sample_shares
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
@@ -212,9 +212,7 @@ def _row(run: Run) -> dict[str, float]:
         row['episode/return'] = float(np.mean(run.counters.episode_returns))
         run.counters.episode_returns.clear()
     if run.agent.updates > 0:
-        critic, actor, temperature, alpha, entropy, value = map(float, run.agent.losses)
-        row |= {'loss/critic': critic, 'loss/actor': actor, 'loss/temperature': temperature}
-        row |= {'alpha': alpha, 'entropy': entropy, 'value': value}
+        row |= update_metrics(run.agent.losses)
     return row
 
 

@@ -4,6 +4,13 @@ import contextlib
 import resource
 from collections.abc import Iterator
 
+import pytest
+
+# Its own thread ends with an exception; what it is used by goes on.
+tensorboard_dies_loudly = pytest.mark.filterwarnings(
+    'ignore::pytest.PytestUnhandledThreadExceptionWarning'
+)
+
 
 @contextlib.contextmanager
 def full_disk(largest: int) -> Iterator[None]:

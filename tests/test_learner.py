@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from builders import make_spec
-from full_disks import full_disk
+from full_disks import full_disk, tensorboard_dies_loudly
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
@@ -303,6 +303,7 @@ def test_without_rewards_nothing_is_learned_and_control_goes_on(
     peer.unpublish(rewards)
 
 
+@tensorboard_dies_loudly
 @pytest.mark.fault('F08', 'ACTIVE', 'W_DISK')
 def test_on_a_full_disk_it_warns_and_learns_on(start: Start, ticks: Ticks, diagnostics: list):
     start()
