@@ -20,6 +20,7 @@ from sac_ros.files import sync_folder
 from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
 from sim_training.array_file import FACTS_KEY, Arrays, DamagedError, read_arrays, write_arrays
 from sim_training.networks import Actor, actor_norm
+from sim_training.replay_buffer import COLUMNS
 from sim_training.sac_state import ACTORS, exported_actor
 from sim_training.train_command import TrainCommand
 
@@ -28,6 +29,9 @@ PREVIOUS = 'checkpoint.previous.safetensors'
 NEXT = 'checkpoint.next.safetensors'  # on the way to become the current one
 DAMAGED = 'checkpoint.damaged.safetensors'  # was the current one; nothing reads it
 BEST = 'best.safetensors'
+
+REPLAY = 'replay'  # its arrays are named replay.<one of COLUMNS>
+RETURNS = 'returns'  # ReturnScale.state
 
 # They only bound what the guard believes: the weights know nothing of them.
 FREE_KEYS = ('limits',)
@@ -166,6 +170,19 @@ def check_contract(facts: Facts, spec: TaskSpec, where: str) -> None:
             f"{where}: the contract '{trained.name}' that it was trained with is not that of "
             f"'{facts.command.task}' now: they differ in {', '.join(keys)}; train again"
         )
+
+
+def check_sizes(stored: Facts, env: Facts, where: str) -> None:
+    """Raise UserError unless a checkpoint is of an env with these numbers and bounds."""
+    for name in ('observation_size', 'action_lower', 'action_upper'):
+        found, needed = getattr(stored, name), getattr(env, name)
+        if found != needed:
+            raise UserError(f'{where}: {name} is {found}; the env has {needed}')
+
+
+def pop_replay(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the replay in a checkpoint, which is taken out of it: it may be large."""
+    return {name: arrays.pop(f'{REPLAY}.{name}') for name in COLUMNS}
 
 
 def _keep(folder: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """What an episode over ROS came to: noted while it runs, sent and read as JSON."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pydantic
@@ -21,7 +22,7 @@ class EpisodeResult:
     episode: int  # counts from 1
     reward_sum: float  # undiscounted return
     length: int  # [control periods]
-    success: bool
+    success: bool | None  # None where the env does not say
     terminated: bool
     latency_ms: dict[str, float]  # p50, p99, max: from a state's leaving to its command's arrival
     missed: int  # periods in which no new command came
@@ -49,7 +50,7 @@ class EpisodeRecord:
         self.length += 1
         self.missed += not has_new_command
 
-    def result(self, *, success: bool, terminated: bool, ended_at: float) -> EpisodeResult:
+    def result(self, *, success: bool | None, terminated: bool, ended_at: float) -> EpisodeResult:
         """Return the episode that the state stamped `ended_at` [s] has finished."""
         latency = self.latency.summary()
         return EpisodeResult(
@@ -62,6 +63,17 @@ class EpisodeRecord:
             self.missed,
             ended_at,
         )
+
+
+def successes(results: Iterable[bool | None]) -> int | None:
+    """Return how many episodes were one; None where an env does not say."""
+    known = list(results)
+    return None if None in known else known.count(True)
+
+
+def in_words(success: bool | None) -> str:
+    """Return the end of a line on an episode."""
+    return '' if success is None else ', success' if success else ', no success'
 
 
 def result_to_json(result: EpisodeResult) -> str:

@@ -14,6 +14,7 @@ from sac_ros.files import check_writable, write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
 from sac_ros.spec import differing_keys
 from sim_training.env import SimEnv, make_env
+from sim_training.episode_record import successes
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
 
@@ -63,7 +64,7 @@ class Episode:
     seed: int
     reward_sum: float  # undiscounted return
     length: int  # [control periods]
-    success: bool
+    success: bool | None  # None where the env does not say
     terminated: bool
     faults: int  # ticks in which the controller did not trust the state
 
@@ -119,7 +120,7 @@ def summary(episodes: list[Episode]) -> dict[str, object]:
         'return_mean': float(np.mean(returns)),
         'return_std': float(np.std(returns)),
         'return_min': float(np.min(returns)),
-        'success': sum(episode.success for episode in episodes),
+        'success': successes(episode.success for episode in episodes),
         'length_mean': float(np.mean([episode.length for episode in episodes])),
         'faults': sum(episode.faults for episode in episodes),
         'each': [asdict(episode) for episode in episodes],
@@ -145,14 +146,14 @@ def film(policy: OnnxPolicy, env: Env, path: Path, episodes: int, seed: int) -> 
 
 def describe(result: dict[str, object]) -> str:
     """Return the scores for a terminal."""
-    physics = result['physics']
+    physics, success = result['physics'], result['success']
     assert isinstance(physics, dict)
     lines = [
         f'{result["model"]} on {result["task"]}, {result["episodes"]} episodes',
         *([f'  physics  {Physics(**physics)}'] if physics else []),
         f'  return   {result["return_mean"]:.1f} +- {result["return_std"]:.1f} '
         f'(worst {result["return_min"]:.1f})',
-        f'  success  {result["success"]} of {result["episodes"]}',
+        *([f'  success  {success} of {result["episodes"]}'] if success is not None else []),
         f'  length   {result["length_mean"]:.0f} periods, {result["faults"]} with a fault',
     ]
     return '\n'.join(lines + ([f'  film     {result["video"]}'] if 'video' in result else []))
@@ -179,4 +180,6 @@ def _run_episode(
             frames.append(np.asarray(env.render()))
         length += 1
         faults += step.fault is not None
-    return Episode(seed, reward_sum, length, bool(info['is_success']), terminated, faults)
+    success = info.get('is_success')
+    assert success is None or isinstance(success, bool)
+    return Episode(seed, reward_sum, length, success, terminated, faults)

@@ -143,7 +143,7 @@ class _Recorder:
                 minutes,
                 result.reward_sum,
                 result.length,
-                result.success,
+                bool(result.success),
                 acting,
                 self._listener.acting,
                 result.missed,

@@ -69,8 +69,8 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
             self._steps += 1
             self._measure(observation)
             reward = float(reward)
-            if terminated or truncated:
-                info.setdefault('is_success', not terminated)
+            if 'is_success' in info:  # a float in some envs; most do not say
+                info['is_success'] = bool(info['is_success'])
         return self._observe(), reward, bool(terminated), bool(truncated), info
 
     def render(self) -> np.ndarray:

@@ -42,6 +42,7 @@ class ReplayBuffer:
 
         Up to `n_step` steps of an episode are drawn as one transition, discounted by `gamma`; the
         step after one of the same env is `stride` rows behind it: the number of envs in turn.
+        Raises UserError where there is no memory for them.
         """
         self.capacity = capacity
         self.gamma = gamma
@@ -49,13 +50,18 @@ class ReplayBuffer:
         self.stride = stride
         self.size = 0
         self.cursor = 0  # the row that the next transition is written to
-        self.arrays: dict[str, np.ndarray] = {
-            'observation': np.zeros((capacity, observation_size), np.float32),
-            'unit_action': np.zeros((capacity, action_size), np.float32),
-            'reward': np.zeros(capacity, np.float32),
-            'next_observation': np.zeros((capacity, observation_size), np.float32),
-            'terminated': np.zeros(capacity, np.float32),
-        }
+        observations, actions = (capacity, observation_size), (capacity, action_size)
+        shapes = (observations, actions, capacity, observations, capacity)
+        try:
+            self.arrays = {
+                name: np.zeros(shape, np.float32)
+                for name, shape in zip(COLUMNS, shapes, strict=True)
+            }
+        except MemoryError as error:
+            raise UserError(
+                f'a replay of {capacity} transitions needs more memory than this machine has; '
+                'choose a smaller replay_capacity'
+            ) from error
         self._tensors = [torch.from_numpy(array) for array in self.arrays.values()]
 
     def add(
@@ -113,11 +119,14 @@ class ReplayBuffer:
         return {name: array[: self.size] for name, array in self.arrays.items()}
 
     def restore(self, stored: dict[str, np.ndarray], cursor: int) -> None:
-        """Undo `stored`: take over its rows and go on writing at `cursor`."""
+        """Undo `stored`: take over its rows, one array after the other, and go on at `cursor`.
+
+        What is taken over is gone from `stored`, so that a replay is hardly ever there twice.
+        """
         self.size = len(stored['reward'])
         self.cursor = cursor
         for name, array in self.arrays.items():
-            array[: self.size] = stored[name]
+            array[: self.size] = stored.pop(name)
 
     def _rows(self, rows: Tensor) -> list[Tensor]:
         """Return the rows of every array."""

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+LARGEST = 1e4  # scale, of returns that are all alike
 FIRST = 4  # numbers before the returns of the envs, in `state`
 
 
@@ -41,8 +42,13 @@ class ReturnScale:
         state[place] = 0.0 if is_over else value
 
     @property
+    def largest(self) -> float:
+        """The largest |G| so far."""
+        return float(self.state[3])
+
+    @property
     def scale(self) -> float:
         """What rewards are multiplied by."""
         count, _, squares, largest = self.state[:FIRST]
-        deviation = math.sqrt(squares / count + 1e-8) if count else 1.0
+        deviation = math.sqrt(squares / count + LARGEST**-2) if count else 1.0
         return 1.0 / max(deviation, largest / self._bound)

@@ -14,7 +14,7 @@ from sac_ros.policy import load_policy
 from sac_ros.run_node import missing_ros
 from sim_training.child_process import ChildProcess
 from sim_training.env import SimEnv
-from sim_training.episode_record import EpisodeResult
+from sim_training.episode_record import EpisodeResult, in_words, successes
 from sim_training.evaluate import make_matching_env
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.gymnasium_ids import LONGEST_EPISODE
@@ -82,7 +82,7 @@ def summary(episodes: list[EpisodeResult]) -> dict[str, object]:
     return {
         'episodes': [episode.as_data() for episode in episodes],
         'return_mean': statistics.fmean(episode.reward_sum for episode in episodes),
-        'success': sum(episode.success for episode in episodes),
+        'success': successes(episode.success for episode in episodes),
         'latency_ms': {
             key: combine(latency[key] for latency in latencies)
             for key, combine in (('p50', statistics.median), ('p99', max), ('max', max))
@@ -99,11 +99,12 @@ def describe(result: dict[str, object]) -> str:
     assert isinstance(latency, dict)
     assert isinstance(physics, dict)
     times = ', '.join(f'{key} {value:.2f} ms' for key, value in latency.items())
+    success = result['success']
     return (
         (f'physics: {Physics(**physics)}\n' if physics else '')
-        + f'return {result["return_mean"]:.1f} on average, {result["success"]} of {len(episodes)} '
-        f'episodes with success\nfrom state to command {times}; {result["missed"]} periods '
-        'without a new command'
+        + f'return {result["return_mean"]:.1f} on average'
+        + ('' if success is None else f', {success} of {len(episodes)} episodes with success')
+        + f'\nfrom state to command {times}; {result["missed"]} periods without a new command'
     )
 
 
@@ -207,6 +208,6 @@ def _line(episode: EpisodeResult, count: int) -> str:
     latency = episode.latency_ms.get('p99', float('nan'))
     return (
         f'run: episode {episode.episode} of {count}: return {episode.reward_sum:.1f} in '
-        f'{episode.length} periods, {"success" if episode.success else "no success"}; state to '
+        f'{episode.length} periods{in_words(episode.success)}; state to '
         f'command p99 {latency:.2f} ms, {episode.missed} periods without a new command'
     )

@@ -18,19 +18,22 @@ from torch import Tensor
 
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
-from sac_ros.spec import TaskSpec, differing_keys, spec_from_json
-from sim_training.array_file import DamagedError, sha256_of
+from sac_ros.spec import TaskSpec
+from sim_training.array_file import DamagedError
 from sim_training.checkpoint import (
     BEST,
     CURRENT,
-    FREE_KEYS,
     PREVIOUS,
+    REPLAY,
+    RETURNS,
     Counters,
     Facts,
     Playing,
     check_contract,
+    check_sizes,
     go_back,
     has_checkpoint,
+    pop_replay,
     read_best,
     read_checkpoint,
     write_best,
@@ -39,18 +42,17 @@ from sim_training.checkpoint import (
 from sim_training.compiler import check_device
 from sim_training.exploration import Exploration
 from sim_training.gymnasium_env import generic_contract
+from sim_training.prior_replay import read_prior
 from sim_training.replay_buffer import ReplayBuffer, Transition
-from sim_training.return_scale import ReturnScale
+from sim_training.return_scale import FIRST, ReturnScale
 from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC
 from sim_training.sac_state import restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, check_steps, merge_resumed
 
-REPLAY = 'replay'  # its arrays are named replay.<one of COLUMNS>
 UNDER_WAY = 'under_way'
 LARGE_REWARD = 1e6  # in size: one of the env from here on is told
-RETURNS = 'returns'
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Run:
     under_way: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)  # for the user, until they are told
     is_large_told: bool = False  # a reward from LARGE_REWARD on
+    is_bound_told: bool = False  # a return beyond the histogram
     saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
 
@@ -84,13 +87,22 @@ class Run:
         self.replay.add(*transition)
         _, _, reward, _, _ = transition
         self.returns.add(env, reward, is_over)
+        sac = self.command.sac
+        is_scaled = sac.normalise_reward
         if abs(reward) >= LARGE_REWARD and not self.is_large_told:
             self.is_large_told = True
-            is_scaled = self.command.sac.normalise_reward
             self.notes.append(
                 f'step {self.counters.step}: the reward of the env is {reward:g}; less than '
                 f'{LARGE_REWARD:g} in size is usual'
                 + ('' if is_scaled else ', and --sac.normalise-reward is for any size')
+            )
+        is_beyond = sac.head == 'categorical' and self.returns.largest > sac.value_bound
+        if is_beyond and not is_scaled and not self.is_bound_told:
+            self.is_bound_told = True
+            self.notes.append(
+                f'step {self.counters.step}: a discounted return is {self.returns.largest:.3g} in '
+                f'size, and the histogram ends at sac.value_bound {sac.value_bound:g}: '
+                '--sac.normalise-reward makes them fit, or a larger bound'
             )
 
     @property
@@ -127,11 +139,10 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     arrays, facts, problem = read_checkpoint(command.folder)
     check_writable(command.folder / CURRENT)
     run = _make_run(merge_resumed(command, facts.command), env)
-    _check_sizes(facts, _facts(run), str(command.folder / CURRENT))
+    check_sizes(facts, _facts(run), str(command.folder / CURRENT))
     check_contract(facts, run.contract, str(command.folder / CURRENT))
     restore_sac(run.agent, arrays)
-    fields = {name: arrays[f'{REPLAY}.{name}'] for name in run.replay.arrays}
-    run.replay.restore(fields, facts.replay_cursor)
+    run.replay.restore(pop_replay(arrays), facts.replay_cursor)
     run.generator.bit_generator.state = json.loads(facts.generator)
     run.counters, run.playing = facts.counters, facts.playing
     run.under_way = arrays.get(UNDER_WAY)
@@ -139,7 +150,7 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
     run.returns.state[:known] = arrays[RETURNS][:known]
     if run.command.sac.normalise_reward:
         run.agent.reward_scale.fill_(run.returns.scale)  # which the next is compared with
-    run.is_large_told = bool((np.abs(fields['reward']) >= LARGE_REWARD).any())
+    run.is_large_told = bool((np.abs(run.replay.stored()['reward']) >= LARGE_REWARD).any())
     _take_best(run)
     if run.steps < run.counters.step:
         asked, step = run.command.steps, run.counters.step
@@ -214,13 +225,17 @@ def _make_run(command: TrainCommand, env: gymnasium.Env) -> Run:
         size,
         actions,
         SAC(sac, size, actions.low, actions.high, command.seed, command.device or 'cpu'),
-        ReplayBuffer(sac.replay_capacity, *sizes, sac.gamma, sac.n_step, _stride(command)),
+        ReplayBuffer(sac.replay_capacity, *sizes, sac.gamma, sac.n_step, command.stride),
         np.random.default_rng(command.seed),
         ReturnScale(sac.gamma, sac.value_bound, command.envs),
         Exploration(sac.exploration, command.seed),
     )
     if command.prior is not None:
-        _take_prior(run, command.prior)
+        prior = read_prior(command.prior, _facts(run))
+        run.prior, run.prior_sha256 = prior.replay, prior.sha256
+        run.notes.extend([] if prior.note is None else [prior.note])
+        if sac.normalise_reward:  # so that its returns fit too, from the first update on
+            run.returns.state[:FIRST] = prior.returns[:FIRST]
     return run
 
 
@@ -233,36 +248,6 @@ def _take_best(run: Run) -> None:
         best = Counters()
         run.notes.append(f'{error}; the next evaluation is the best so far')
     counters.best_step, counters.best_return = best.best_step, best.best_return
-
-
-def _take_prior(run: Run, folder: Path) -> None:
-    """Take the replay of another run with the same env.  Raises UserError."""
-    arrays, facts, problem = read_checkpoint(folder)
-    if problem is not None:
-        run.notes.append(f'--prior: {problem}')
-    where = f'--prior {folder / CURRENT}'
-    _check_sizes(facts, _facts(run), where)
-    played = spec_from_json(facts.contract, f'{where}: its contract')
-    keys = [key for key in differing_keys(run.contract, played) if key not in FREE_KEYS]
-    if keys:
-        raise UserError(
-            f"{where} was played on '{played.name}', whose contract is not that of "
-            f"'{run.contract.name}': they differ in {', '.join(keys)}"
-        )
-    count = len(arrays[f'{REPLAY}.reward'])
-    if count == 0:
-        raise UserError(f'{where} holds no steps; needed: a run that has begun')
-    sizes = run.observation_size, len(run.actions.low)
-    gamma, n_step = run.replay.gamma, run.replay.n_step
-    prior = ReplayBuffer(count, *sizes, gamma, n_step, _stride(facts.command))
-    fields = {name: arrays[f'{REPLAY}.{name}'] for name in prior.arrays}
-    prior.restore(fields, cursor=0)
-    run.prior, run.prior_sha256 = prior, sha256_of(fields)
-
-
-def _stride(command: TrainCommand) -> int:
-    """Return how many rows lie from a step of an env to its next one; see ReplayBuffer."""
-    return command.envs if command.ray is None else 1  # a collector sends its own steps in a row
 
 
 def _contract(name: str, env: gymnasium.Env) -> TaskSpec:
@@ -297,10 +282,3 @@ def _other_versions(stored: dict[str, str | None]) -> list[str]:
         return []
     changes = '; '.join(f'{name} {stored[name]}, now {now.get(name)}' for name in changed)
     return [f'saved with other versions ({changes}): the run goes on, but not bit for bit']
-
-
-def _check_sizes(stored: Facts, env: Facts, where: str) -> None:
-    for name in ('observation_size', 'action_lower', 'action_upper'):
-        found, needed = getattr(stored, name), getattr(env, name)
-        if found != needed:
-            raise UserError(f'{where}: {name} is {found}; the env has {needed}')

@@ -161,13 +161,13 @@ class SAC:
         for start in range(0, len(batches.reward), config.batch_size):
             rows = slice(start, start + config.batch_size)
             batch = Batch(*(field[rows] for field in batches))
+            if config.reset_every and self.updates and self.updates % config.reset_every == 0:
+                self._reset()  # before the next one, so that no run ends with what knows nothing
             self.updates += 1
             moves_actor = not is_critics_only and self.updates % config.policy_delay == 0
             draws = self.draws()
             with products:
                 self.losses = self._update_once(batch, draws, rate, self.losses, moves_actor)
-            if config.reset_every and self.updates % config.reset_every == 0:
-                self._reset()
         self.follow_actor()
         return self.losses
 

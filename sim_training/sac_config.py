@@ -152,8 +152,9 @@ class SACConfig:
         counts = ('critics', 'atoms', 'batch_size', 'policy_delay', 'n_step')
         for name in counts:
             yield name, getattr(self, name) >= 1, '1 or more'
-        for name in ('learning_rate', 'utd_ratio', 'initial_alpha', 'value_bound'):
+        for name in ('learning_rate', 'utd_ratio', 'initial_alpha'):
             yield name, 0.0 < getattr(self, name) < math.inf, 'finite and above 0'
+        yield 'value_bound', 0.0 < self.value_bound <= 1e9, 'above 0, up to 1e9'
         for name in ('gamma', 'dropout', 'adam_beta1'):
             yield name, 0.0 <= getattr(self, name) < 1.0, 'from 0 to below 1'
         subset, starts, rate = self.target_subset, self.learning_starts, self.final_learning_rate
@@ -172,13 +173,25 @@ class SACConfig:
         )
         for name in ('reset_every', 'average_actor'):
             yield name, getattr(self, name) >= 0, '0 or more'
-        yield 'target_entropy', math.isfinite(self.target_entropy), 'a finite number'
-        yield 'prior_fraction', 0.0 <= self.prior_fraction <= 1.0, '0 to 1'
+        # No policy has more than uniformly random actions: the temperature would only grow.
+        is_reachable = -math.inf < self.target_entropy < math.log(2.0)
+        yield 'target_entropy', is_reachable, 'finite and below log 2 = 0.69'
+        share, size = self.prior_fraction, self.batch_size
+        is_share = share in (0.0, 1.0) or (0.0 < share < 1.0 and 0 < round(share * size) < size)
+        yield 'prior_fraction', is_share, '0 to 1, and a row of each batch or more on either side'
         is_scalar = self.head == 'scalar'
         yield 'head', is_scalar or self.atoms >= 2, 'scalar, or 2 atoms or more'
-        yield 'head', is_scalar or self.target != 'value', 'scalar where target is value'
+        if self.target == 'value':  # a state value has the entropy and all critics in it
+            yield 'head', is_scalar, 'scalar where target is value'
+            yield 'backup_entropy', self.backup_entropy, 'True where target is value'
+            yield 'target_subset', subset is None, 'None where target is value'
         is_left = self.head != 'quantile' or 0 <= self.dropped_atoms < self.atoms
         yield 'dropped_atoms', is_left, f'0 to below atoms {self.atoms}'
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Return the units of each hidden layer of every critic."""
+        return self.critic_sizes or self.hidden_sizes
 
     def updates_before(self, step: int) -> int:
         """Return how many updates belong to the first `step` environment steps."""

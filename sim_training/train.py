@@ -22,6 +22,7 @@ from sim_training.compiler import compiler_refusal, why_not_compiled
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog, update_metrics
 from sim_training.replay_buffer import Batch, sample_shares
+from sim_training.return_scale import LARGEST
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
@@ -31,6 +32,7 @@ from sim_training.tasks import training_steps
 from sim_training.train_command import COMPILED_FROM, TrainCommand
 
 ROW_EVERY = 500  # steps from one row of progress.csv to the next
+AT_ONCE = 100  # updates of which the batches are held in memory
 OUTLIER = 100.0  # a return that is so many times larger than all before it is told
 
 
@@ -73,7 +75,7 @@ def train(
         run = resume_run(command, env) if command.resume else new_run(_filled(command), env)
         torch.set_num_threads(run.command.threads)
         if run.command.compile:
-            run.agent.compile()
+            _compile(run)
         with contextlib.closing(_collector(run, env)) as collector:
             if not command.resume:
                 save_run(run)  # killed from here on, it can be resumed; and a full disk is noticed
@@ -86,6 +88,13 @@ def train(
         result = _result(run)
         write_run_file(run.folder, run.command, None if should_stop() else result)
     return result
+
+
+def _compile(run: Run) -> None:
+    try:
+        run.agent.compile()
+    except UserError as error:
+        raise UserError(f'{error}; --compile False does without') from error
 
 
 class Collects(Protocol):
@@ -155,20 +164,25 @@ def _learn(run: Run, before: int) -> None:
     """Do the updates that belong to the steps since `before`."""
     sac, step = run.command.sac, run.counters.step
     if sac.normalise_observation and before < sac.learning_starts <= step:
-        run.agent.fit_normalisation(run.replay.stored()['observation'])
+        seen = [run.replay.stored()['observation']]
+        if run.prior is not None:
+            seen.append(run.prior.stored()['observation'])
+        run.agent.fit_normalisation(np.concatenate(seen))
     updates = sac.updates_before(step) - sac.updates_before(before)
     if updates <= 0:
         return
     if sac.normalise_reward:
         _scale_rewards(run)
     progress = min(1.0, step / run.steps)
-    run.agent.update(_batches(run, updates), progress)
+    for done in range(0, updates, AT_ONCE):
+        run.agent.update(_batches(run, min(AT_ONCE, updates - done)), progress)
 
 
 def _scale_rewards(run: Run) -> None:
     """Follow the scale of the returns, and tell of one that makes all others count for nothing."""
     scale, before = run.returns.scale, float(run.agent.reward_scale)
-    if run.agent.updates > 0 and scale < before / OUTLIER:
+    # Where all rewards were 0 the first one is no outlier.
+    if run.agent.updates > 0 and scale < before / OUTLIER and before < LARGEST:
         run.notes.append(
             f'step {run.counters.step}: one return is {before / scale:.3g} times larger than all '
             'before it; rewards are scaled to fit it from now on, and the others count for '

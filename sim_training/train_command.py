@@ -128,6 +128,11 @@ class TrainCommand:
         name = path.stem if path.suffix in ('.yaml', '.yml') else self.task.replace('/', '-')
         return Path('runs') / f'{name}-{self.seed}'
 
+    @property
+    def stride(self) -> int:
+        """Return how many rows of the replay lie from a step of an env to its next one."""
+        return self.envs if self.ray is None else 1  # a collector sends its own steps in a row
+
 
 def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
     """Return the stored command with the changes that were asked for; refuse impossible ones.
@@ -159,8 +164,8 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
 
 def check_steps(steps: int, sac: SACConfig) -> None:
     """Refuse a run that would end before its first update."""
-    if steps <= sac.learning_starts:
+    if sac.updates_before(steps) < 1:
         raise UserError(
             f'steps is {steps}; more than sac.learning_starts {sac.learning_starts} are '
-            'needed, or nothing would be learned'
+            f'needed, by 1 / sac.utd_ratio {sac.utd_ratio:g} or more, or nothing would be learned'
         )

@@ -87,6 +87,14 @@ class Tells(PendulumEnv):
         return (observation, reward, *rest)
 
 
+class Succeeds(PendulumEnv):
+    """It says so, by a number."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        *step, info = super().step(action)
+        return (*step, {**info, 'is_success': np.float64(1.0)})
+
+
 class HasSpaces(PendulumEnv):
     """Its spaces are others than those of a pendulum."""
 
@@ -154,11 +162,13 @@ KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'CannotBeMade': (CannotBeMade, {}),
     'CannotBegin': (CannotBegin, {}),
     'CannotBeginAgain': (CannotBegin, {'episode': 3}),
+    'Succeeds': (Succeeds, {}),
     'RewardNan': (Tells, {'reward': np.nan}),
     'RewardInf': (Tells, {'reward': -np.inf}),
     'Reward1e300': (Tells, {'reward': 1e300}),
     'Reward1e9': (Tells, {'reward': 1e9, 'begin': 1}),
     'RewardOnce1e9': (Tells, {'reward': 1e9, 'begin': 100, 'end': 101}),
+    'NoRewardAtFirst': (Tells, {'reward': 0.0, 'begin': 1, 'end': 100}),
     'SeesNan': (Tells, {'observation': [0.0, np.nan, 0.0]}),
     'Sees1e300': (Tells, {'observation': [0.0, 0.0, 1e300]}),
     'SeesMore': (Tells, {'observation': [0.0] * 4}),

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from sim_training.episode_record import EpisodeRecord, result_from_json, result_to_json
+from sim_training.episode_record import (
+    EpisodeRecord,
+    in_words,
+    result_from_json,
+    result_to_json,
+    successes,
+)
 
 
 def test_an_episode_adds_up():
@@ -24,6 +30,14 @@ def test_an_episode_adds_up():
         'missed': 1,
         'ended_at': 12.5,
     }
+
+
+def test_success_is_left_out_where_the_env_does_not_say():
+    assert successes([True, False, True]) == 2
+    assert successes([True, None]) is None
+    assert [in_words(each) for each in (True, False, None)] == [', success', ', no success', '']
+    result = EpisodeRecord(1).result(success=None, terminated=True, ended_at=0.0)
+    assert result_from_json(result_to_json(result)) == result
 
 
 def test_a_result_comes_back_from_json():

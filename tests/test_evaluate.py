@@ -95,6 +95,9 @@ def test_any_gymnasium_id_is_scored_through_its_own_contract(tmp_path):
     scores = summary(evaluate_policy(policy, env, 2))
     assert scores['length_mean'] == 200  # Pendulum-v1 never terminates
     assert -2000.0 < scores['return_mean'] < 0.0
+    assert scores['success'] is None  # nobody says what that would be
+    result = {'model': 'pendulum.onnx', 'task': 'Pendulum-v1', 'physics': {}, **scores}
+    assert 'success' not in describe(result)
     env.close()
 
 

@@ -226,6 +226,39 @@ def test_rewards_of_a_thousand_million_are_told_once_and_learned_from(
     assert losses[-1] == pytest.approx(1e18, rel=0.1)  # two critics, each (1e9)^2 / 2 away
 
 
+def test_the_first_reward_after_nothing_is_no_outlier(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    scaled = dataclasses.replace(SMALL, normalise_reward=True)
+    train(tiny('odd_envs:NoRewardAtFirst-v0', tmp_path, sac=scaled))
+    assert 'is it meant?' not in capsys.readouterr().err
+
+
+def test_returns_beyond_the_histogram_are_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    bins = dataclasses.replace(SMALL, head='categorical')
+    train(tiny('Pendulum-v1', tmp_path, sac=bins))
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if 'histogram' in line]
+    assert re.fullmatch(
+        r'step \d+: a discounted return is \S+ in size, and the histogram ends at '
+        r'sac.value_bound 5: --sac.normalise-reward makes them fit, or a larger bound',
+        told,
+    )
+
+
+@pytest.mark.parametrize(('task', 'said'), [('Pendulum-v1', None), ('odd_envs:Succeeds-v0', True)])
+def test_success_is_what_the_env_says_and_nothing_where_it_does_not(task: str, said: bool | None):
+    env = make_env(task)
+    env.reset(seed=0)
+    is_over = False
+    while not is_over:
+        *_, terminated, truncated, info = env.step(np.zeros(1))
+        is_over = terminated or truncated
+    assert info.get('is_success') is said
+    env.close()
+
+
 def test_one_reward_that_dwarfs_all_others_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -7,10 +7,12 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tiny_runs import PENDULUM, SMALL, differences, make_command, resume, run
 
 from sac_ros.errors import UserError
 from sim_training.checkpoint import CURRENT
+from sim_training.return_scale import FIRST
 from sim_training.run_state import Run, new_run
 from sim_training.train import _batches
 from sim_training.train_command import TrainCommand
@@ -64,6 +66,45 @@ def test_a_run_with_prior_data_goes_on_bit_for_bit_and_leaves_the_other_alone(
     assert differences(whole, halves) == []
     assert 'critic.body.weights.0' in differences(whole, alone)
     assert (finished_run / CURRENT).read_bytes() == before
+
+
+SCALED = dataclasses.replace(QUARTER, normalise_reward=True, normalise_observation=True)
+
+
+def test_rewards_are_scaled_to_fit_the_returns_of_prior_data_too(
+    tmp_path: Path, finished_run: Path
+):
+    begun = new_run(
+        make_command(tmp_path / 'run', prior=finished_run, sac=SCALED), gymnasium.make(PENDULUM)
+    )
+    other = load_file(finished_run / CURRENT)['returns']
+    assert other[0] == 300.0  # rewards
+    assert begun.returns.state.tolist() == [*other[:FIRST], 0.0]
+    assert begun.returns.scale <= 5.0 / other[3] < 1.0
+
+
+def test_observations_are_normalised_by_those_of_prior_data_too(
+    tmp_path: Path, finished_run: Path
+):
+    folder = tmp_path / 'run'
+    run(make_command(folder, steps=80, prior=finished_run, sac=SCALED))
+    now, other = load_file(folder / CURRENT), load_file(finished_run / CURRENT)
+    seen = [now['replay.observation'][: SCALED.learning_starts], other['replay.observation']]
+    expected = np.concatenate(seen).mean(axis=0)
+    np.testing.assert_allclose(now['actor.observation_mean'], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_prior_data_of_another_discount_cannot_be_scaled_alike(tmp_path: Path, finished_run: Path):
+    other = dataclasses.replace(SCALED, gamma=0.9)
+    with pytest.raises(UserError) as refusal:
+        new_run(
+            make_command(tmp_path / 'run', prior=finished_run, sac=other),
+            gymnasium.make(PENDULUM),
+        )
+    assert str(refusal.value) == (
+        f'--prior {finished_run / CURRENT} was played with sac.gamma 0.98; allowed with '
+        'sac.normalise_reward: that of this run, 0.9, or its returns could not be scaled alike'
+    )
 
 
 def test_a_share_of_prior_data_that_are_not_given_is_refused():

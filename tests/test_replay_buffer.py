@@ -79,6 +79,23 @@ def test_what_is_stored_and_restored_goes_on_like_the_original():
         np.testing.assert_array_equal(copy.arrays[name], array)
 
 
+def test_what_is_restored_is_not_there_twice():
+    original = ReplayBuffer(8, 2, 1, gamma=0.99)
+    fill(original, 5)
+    stored = original.stored()
+    ReplayBuffer(8, 2, 1, gamma=0.99).restore(stored, original.cursor)
+    assert stored == {}
+
+
+def test_a_ring_that_no_memory_holds_is_refused_in_one_line():
+    with pytest.raises(UserError) as refusal:
+        ReplayBuffer(10**15, 3, 1, gamma=0.99)
+    assert str(refusal.value) == (
+        'a replay of 1000000000000000 transitions needs more memory than this machine has; '
+        'choose a smaller replay_capacity'
+    )
+
+
 def test_the_same_generator_draws_the_same_sample():
     buffer = ReplayBuffer(100, 2, 1, gamma=0.5)
     fill(buffer, 20)

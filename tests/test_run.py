@@ -166,6 +166,8 @@ def test_a_summary_takes_the_usual_p50_and_the_worst_p99():
     assert describe({'physics': {'payload': 2.0}, **result}).startswith(
         'physics: payload 2 kg\nreturn 30.0 on average, '
     )
+    unknown = describe({'physics': {}, **result, 'success': None})
+    assert unknown.startswith('return 30.0 on average\nfrom state to command ')
     assert describe({'physics': {}, **result}) == (
         'return 30.0 on average, 2 of 3 episodes with success\n'
         'from state to command p50 0.60 ms, p99 3.00 ms, max 4.00 ms; 6 periods without a new '

@@ -104,7 +104,7 @@ def test_the_actors_update_changes_nothing_in_the_critics():
     assert all(parameter.grad is None for parameter in agent.critic.parameters())
 
 
-@pytest.mark.parametrize(('target_entropy', 'sign'), [(50.0, 1.0), (-50.0, -1.0)])
+@pytest.mark.parametrize(('target_entropy', 'sign'), [(0.69, 1.0), (-50.0, -1.0)])
 def test_temperature_rises_when_entropy_is_too_low_and_falls_when_too_high(
     target_entropy: float, sign: float
 ):
@@ -202,6 +202,9 @@ def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
     assert updates(2.5) == [0, 2, 3, 2, 3, 2]
 
 
+SHARE = '0 to 1, and a row of each batch or more on either side'
+
+
 @pytest.mark.parametrize(
     ('option', 'value', 'allowed'),
     [
@@ -216,12 +219,14 @@ def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
         ('learning_starts', 255, 'batch_size 256 or more'),
         ('replay_capacity', 999, 'learning_starts 1000 or more'),
         ('utd_ratio', 0.0, 'finite and above 0'),
-        ('target_entropy', math.nan, 'a finite number'),
+        ('target_entropy', math.nan, 'finite and below log 2 = 0.69'),
+        ('target_entropy', 1.0, 'finite and below log 2 = 0.69'),
         ('initial_alpha', -0.1, 'finite and above 0'),
         ('critic_sizes', (), r'widths of 1 or more'),
         ('target_subset', 0, '1 to critics 2'),
         ('target_subset', 3, '1 to critics 2'),
-        ('value_bound', 0.0, 'finite and above 0'),
+        ('value_bound', 0.0, 'above 0, up to 1e9'),
+        ('value_bound', 1e40, 'above 0, up to 1e9'),
         ('dropout', 1.0, 'from 0 to below 1'),
         ('adam_beta1', -0.1, 'from 0 to below 1'),
         ('final_learning_rate', -1e-4, '0 or more'),
@@ -231,7 +236,10 @@ def test_updates_are_spread_over_the_steps_by_the_utd_ratio():
         ('atoms', 0, '1 or more'),
         ('reset_every', -1, '0 or more'),
         ('average_actor', -1, '0 or more'),
-        ('prior_fraction', 1.1, '0 to 1'),
+        ('prior_fraction', 1.1, SHARE),
+        ('prior_fraction', 0.001, SHARE),
+        ('prior_fraction', 0.999, SHARE),
+        ('prior_fraction', math.nan, SHARE),
         ('head', 'quantil', "scalar, quantile, categorical; did you mean 'quantile'?"),
         ('target', 'nonee', "critics, value, none; did you mean 'none'?"),
         ('exploration', 'brown', 'white, pink, state, repeated'),
@@ -250,6 +258,14 @@ def test_an_impossible_option_is_refused_by_name(option: str, value: object, all
         (
             {'head': 'categorical', 'target': 'value'},
             'sac.head is categorical; allowed: scalar where target is value',
+        ),
+        (
+            {'backup_entropy': False, 'target': 'value'},
+            'sac.backup_entropy is False; allowed: True where target is value',
+        ),
+        (
+            {'target_subset': 1, 'target': 'value'},
+            'sac.target_subset is 1; allowed: None where target is value',
         ),
         (
             {'head': 'quantile', 'atoms': 1, 'dropped_atoms': 0},

@@ -53,14 +53,22 @@ def test_between_the_updates_of_the_actor_it_stays_and_its_losses_are_told_again
     assert len({loss.critic.item() for loss in told}) == 6
 
 
-def test_after_so_many_updates_everything_learned_is_drawn_anew():
-    agent = make_agent(reset_every=4, initial_alpha=0.3)
+def test_a_reset_comes_before_the_next_update_so_that_no_run_ends_with_it():
+    agent, steps = make_agent(reset_every=4), []
+    for _ in range(9):
+        agent.update(make_batch())
+        steps.append(agent.critic_adam.steps.item())
+    assert steps == [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 1.0]
+
+
+def test_at_a_reset_everything_learned_is_drawn_anew():
+    agent = make_agent(reset_every=3, initial_alpha=0.3)
     agent.fit_normalisation(make_batch().observation.numpy())
     agent.update(make_batch(96))
     assert agent.actor_adam.steps == agent.critic_adam.steps == 3.0
     before, first = parameters(agent), parameters(make_agent(initial_alpha=0.3))
     scale = agent.actor.observation_scale.clone()
-    agent.update(make_batch())
+    agent._reset()
     now = parameters(agent)
     bound = 1.0 / 16.0**0.5  # of fresh weights of 16 inputs
     for name, value in now.items():
@@ -75,13 +83,11 @@ def test_after_so_many_updates_everything_learned_is_drawn_anew():
     for adam in (agent.actor_adam, agent.critic_adam, agent.alpha_adam):
         assert not any(value.any() for value in adam.state().values())
     assert torch.equal(agent.actor.observation_scale, scale)  # what was measured stays
-    agent.update(make_batch(96))
-    assert agent.updates == 7
-    assert agent.critic_adam.steps == 3.0
 
 
 def test_two_resets_draw_other_weights():
     agent, drawn = make_agent(reset_every=1), []
+    agent.update(make_batch())
     for _ in range(2):
         agent.update(make_batch())
         drawn.append(parameters(agent)['actor.body.weights.0'])

@@ -206,7 +206,12 @@ def test_spaces_that_sac_cannot_serve_are_refused(tmp_path: Path, env: str, text
 @pytest.mark.parametrize(
     ('options', 'text'),
     [
-        ({'steps': 1_000}, 'steps is 1000; more than sac.learning_starts 1000 are needed'),
+        ({'steps': 1_000}, 'steps is 1000; more than sac.learning_starts 1000 are needed, '),
+        (
+            {'steps': 1_500, 'sac': SACConfig(utd_ratio=0.001)},
+            'steps is 1500; more than sac.learning_starts 1000 are needed, by 1 / '
+            'sac.utd_ratio 0.001 or more',
+        ),
         ({'seed': -1}, 'seed is -1; allowed: 0 to 4294967295'),
         ({'evaluate_every': 0}, 'evaluate_every is 0; allowed: 1 or more'),
         ({'threads': 0}, 'threads is 0; allowed: 1 or more'),
