@@ -49,8 +49,10 @@ faults: setup ## write docs/faults.md anew from the markers of the tests
 bench: setup ## measure against peers, side by side (minutes; leave the machine alone meanwhile)
 	$(BIN)/sac-ros bench control
 	$(BIN)/sac-ros bench control --kills 20
-	@for file in $(filter-out benchmarks/learning_%,$(wildcard benchmarks/*.py)); do \
-	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; done
+	$(BIN)/sac-ros bench train
+	$(BIN)/sac-ros bench env
+	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/ray_scaling.py
 
 clean: ## remove what the other words left behind, .venv and runs excepted
 	rm -rf build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov

@@ -138,16 +138,18 @@ def _run(options: RunOptions, robot: Robot, seed: int, facts: Path) -> None:
         steps = sum(int(row['length']) for row in csv.DictReader(file))
     beside = folder.with_name(f'{folder.name}-scratch')
     scratch = _train(robot, seed, steps, beside)
-    longer = folder.with_name(f'{folder.name}-there')
-    _copy(beside, longer)
-    skilled = _train(robot, seed, max(steps, training_steps(robot.task)), longer)
+    skilled = None
+    if training_steps(robot.task) > steps:
+        longer = folder.with_name(f'{folder.name}-there')
+        _copy(beside, longer)
+        skilled = _train(robot, seed, training_steps(robot.task), longer)
     base, tuned = load_policy(model), load_policy(Path(str(result['model'])))
     outcome = Outcome(
         nominal=_score(base, robot.task, NOMINAL),
         base=_score(base, robot.task, robot.physics),
         tuned=_score(tuned, robot.task, robot.physics),
         scratch=_score(scratch, robot.task, robot.physics),
-        skilled=_score(skilled, robot.task, robot.physics),
+        skilled=None if skilled is None else _score(skilled, robot.task, robot.physics),
         **{name: result[name] for name in KEPT},
     )
     write_atomic(facts, OUTCOME.dump_json(outcome, indent=2) + b'\n')

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from sac_ros.errors import UserError
-from sim_training.cli_options import read_options
+from commands import run_options
+
 from sim_training.env import make_env
 from sim_training.ray_collectors import STEPS, RayCollectors, actor_arrays, add_chunk
 from sim_training.remote_collector import RemoteCollector, Weights
@@ -45,21 +45,14 @@ class Rates(NamedTuple):
     learner: float  # processor time of this process for one answer of STEPS steps [ms]
 
 
-def main() -> int:
-    """Measure and print a table; return the exit status."""
-    command = read_options(ScalingCommand, 'ray_scaling', sys.argv[1:])
-    if not isinstance(command, ScalingCommand):
-        raise TypeError(command)
+def main(command: object) -> None:
+    """Measure and print a table.  Raises UserError."""
+    assert isinstance(command, ScalingCommand)
     print('| collectors | collecting alone | learner, per answer | learning at utd_ratio 1 |')
     print('|---|---|---|---|')
-    try:
-        print(_row('1, in this process', *_without_ray(command)))
-        for count in command.collectors:
-            print(_row(f'{count}, by Ray', *_with_ray(command, count)), flush=True)
-    except UserError as error:
-        print(f'ray_scaling: {error}', file=sys.stderr)
-        return 1
-    return 0
+    print(_row('1, in this process', *_without_ray(command)))
+    for count in command.collectors:
+        print(_row(f'{count}, by Ray', *_with_ray(command, count)), flush=True)
 
 
 def _row(name: str, alone: Rates, learning: Rates) -> str:
@@ -129,4 +122,4 @@ def _make_run(command: ScalingCommand) -> Run:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_options('ray_scaling', ScalingCommand, main, sys.argv[1:]))

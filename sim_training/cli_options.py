@@ -6,7 +6,8 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 from sac_ros.errors import UserError, nearest
@@ -25,7 +26,11 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
     import tyro  # here: without it, an unknown command must still be told from a missing package
 
     see = f'; see {prog} --help'
-    _check_flags(words, help_text(options, prog, words), see)
+    try:
+        text = help_text(options, prog, words)
+    except UserError as error:  # such as an unknown preset, whose numbers would be the defaults
+        raise UsageError(f'{error}{see}') from None
+    _check_flags(words, text, see)
     command: object
     complaint = io.StringIO()
     try:
@@ -127,23 +132,36 @@ def _condense(box: str) -> str:
     rules = (i for i, line in enumerate(lines) if line and not line.strip('─-╰╯+'))
     lines = lines[: next(rules, len(lines))]
     if lines and lines[0].startswith('Missing from'):
-        # Then pairs of lines: the argument, its help.
-        pairs = zip(lines[1::2], lines[2::2], strict=False)
-        return 'missing ' + ', '.join(f'{word} ({text.split(" (req")[0]})' for word, text in pairs)
+        return 'missing ' + ', '.join(_missing(lines[1:]))
     text = ' '.join(lines)
     for tyro_says, we_say in _SHORTER.items():
         text = re.sub(tyro_says, we_say, text)
     return text
 
 
-_SHORTER = {
+def _missing(lines: list[str]) -> Iterator[str]:
+    """Return each argument that is missing with the first sentence of its help, below it."""
+    begins = [i for i, line in enumerate(lines) if re.fullmatch('--[a-z].*|[A-Z][A-Z-]*', line)]
+    for begin, end in pairwise([*begins, len(lines)]):
+        text = ' '.join(lines[begin + 1 : end]).partition(' (required')[0]
+        yield f'{lines[begin]} ({text.partition(". ")[0].rstrip(".")})'
+
+
+def _unknown(choice: re.Match[str]) -> str:
+    """Return what is wrong with a word that must be one of some; None is to leave it out."""
+    found, flag, known = choice.groups()
+    allowed = [word for word in known.split(', ') if word != "'None'"]
+    if "'None'" in known:  # else they are in the order of the hint
+        allowed.sort()
+    return f"{flag}: '{found}' is unknown; known: {', '.join(allowed)}"
+
+
+_SHORTER: dict[str, str | Callable[[re.Match[str]], str]] = {
     r'^Error parsing (--|[A-Z-]+:)': r'\1',  # an option; a group names itself
     r'^Error parsing [\w.]+: ': '',
     r'invalid literal for int\(\) with base 10:': 'a whole number is needed, found',
     r'could not convert string to float:': 'a number is needed, found',
-    r"^invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*?),?\).$": (
-        r"\2: '\1' is unknown; known: \3"
-    ),
+    r"^invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*?),?\).$": _unknown,
     # An option that may be left out: only what is wrong with a value for it.
     r"no type matching {None}\|.* - <class '\w+'>: ": '',
     r"^Missing value for argument '(.*)'. Expected .*$": r'\1: a value is needed, found nothing',

@@ -11,7 +11,7 @@ from sim_training.evaluate import main as evaluate
 from sim_training.export import ExportCommand
 from sim_training.export import main as export
 from sim_training.progress import CURVE
-from sim_training.run import RunCommand
+from sim_training.run import RunCommand, check_ros
 from sim_training.run import main as run
 from sim_training.sac_config import SACConfig
 from sim_training.train import main as train
@@ -42,28 +42,30 @@ class DemoCommand:
     steps: int | None = None
     """Training steps; by default what the task needs."""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, by name."""
+        if self.episodes < 1:
+            raise UserError(f'--episodes is {self.episodes}; 1 or more is needed')
+        self.training(Path())
+
+    def training(self, folder: Path) -> TrainCommand:
+        """Return the training of the demo."""
+        return TrainCommand(
+            TASK, self.steps, self.seed, folder, evaluate_every=EVALUATE_EVERY, sac=SAC_CONFIG
+        )
+
 
 def main(command: DemoCommand) -> dict[str, object]:
     """Run the whole loop once; returns the scores and the files."""
     began = time.monotonic()
-    if command.episodes < 1:
-        raise UserError(f'--episodes is {command.episodes}; 1 or more is needed')
+    check_ros()
     folder = command.out or Path('runs') / time.strftime('demo-%Y%m%d-%H%M%S')
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f'--out {folder} is not an empty folder; name a new one')
     model, video = folder / f'{TASK}.onnx', folder / f'{TASK}.mp4'
 
     _say(1, f"training '{TASK}' from nothing with soft actor-critic, into {folder}")
-    train(
-        TrainCommand(
-            TASK,
-            command.steps,
-            command.seed,
-            folder,
-            evaluate_every=EVALUATE_EVERY,
-            sac=SAC_CONFIG,
-        )
-    )
+    train(command.training(folder))
     _say(2, f'exporting the policy with its contract to {model}')
     exported = export(ExportCommand(folder, model, episodes=command.episodes))
     _say(3, f'scoring that file in the simulation, {command.episodes} episodes, with a film')

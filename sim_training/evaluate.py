@@ -1,6 +1,7 @@
 """Score an exported file: the model that will drive the robot, through its controller."""
 
 import math
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sim_training.env import SimEnv, make_env
 from sim_training.episode_record import successes
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
+from sim_training.tasks import other_task
 
 EVALUATION_SEED = 1_000_000  # episodes are reset from here on; no training seed comes near
 FRAME_RATE = 25.0  # [Hz] of films, or what is nearest to it
@@ -55,6 +57,8 @@ class EvaluateCommand:
             if value < least:
                 option = name.replace('_', '-')
                 raise UserError(f'--{option} is {value}; {least} or more is needed')
+        if self.video is not None and self.video.suffix != '.mp4':
+            raise UserError(f'--video {self.video} must end in .mp4')
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,10 @@ class Episode:
 
 def main(command: EvaluateCommand) -> dict[str, object]:
     """Evaluate and film as `command` says; returns the scores."""
-    if command.video is not None and command.video.suffix != '.mp4':
-        raise UserError(f'--video {command.video} must end in .mp4')
     policy = load_policy(command.model)
     if command.video is not None:
         check_writable(command.video)
-    env = make_matching_env(policy, command.task or policy.spec.name, command.physics)
+    env = make_matching_env(policy, task_of(policy, command.task), command.physics)
     try:
         episodes = evaluate_policy(policy, env, command.episodes, command.seed)
         result = {
@@ -91,6 +93,15 @@ def main(command: EvaluateCommand) -> dict[str, object]:
     finally:
         env.close()
     return result
+
+
+def task_of(policy: OnnxPolicy, asked: str | None) -> str:
+    """Return the task or id to play: what was asked for, else the one that the contract names."""
+    name = asked or policy.spec.name
+    note = None if asked else other_task(name, policy.origin.get('env'))
+    if note is not None:
+        print(f'{note}: --task says another', file=sys.stderr)
+    return name
 
 
 def make_matching_env(policy: OnnxPolicy, name: str, physics: Physics = NOMINAL) -> Env:

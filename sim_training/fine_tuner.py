@@ -53,7 +53,7 @@ class FineTuner:
 
         `prior` is what was simulated, `past` what the robot did before it goes on.
         """
-        _check_config(config)
+        check_config(config)
         self.base = OnnxPolicy(model, 'the base model')
         self.spec = spec = self.base.spec
         self.notes: list[str] = []  # for the user
@@ -217,13 +217,18 @@ class FineTuner:
         return ReplayBuffer(capacity, *sizes, self.config.gamma, self.config.n_step)
 
 
-def _check_config(config: SACConfig) -> None:
+def check_config(config: SACConfig) -> None:
     """Refuse what a model cannot begin: its file holds neither batch norms nor a reward scale."""
-    if config.norm not in ('none', 'layer') or config.normalise_reward:
+    problem = None
+    if config.norm not in ('none', 'layer'):
+        problem = f'sac.norm {config.norm}', 'none or layer'
+    elif config.normalise_reward:
+        problem = 'sac.normalise_reward True', 'False'
+    if problem is not None:
+        found, allowed = problem
         raise UserError(
-            f'fine-tuning with sac.norm {config.norm} and sac.normalise_reward '
-            f'{config.normalise_reward} cannot begin from a model; allowed: norm none or layer, '
-            'and no normalise_reward, as in the preset robot'
+            f'fine-tuning with {found} cannot begin from a model; allowed: {allowed}, as in the '
+            'preset robot'
         )
 
 

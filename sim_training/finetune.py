@@ -17,12 +17,14 @@ from sac_ros.accepted_model import find_accepted
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
-from sim_training.evaluate import evaluate_policy, make_matching_env, summary
+from sim_training.evaluate import evaluate_policy, make_matching_env, summary, task_of
+from sim_training.fine_tuner import check_config
 from sim_training.finetune_report import Episode, FinetuneReport
 from sim_training.physics import NOMINAL, Physics
 from sim_training.presets import find_preset
 from sim_training.run import START_TIMEOUT, RunCommand, check_ros, longest_episode
 from sim_training.stop_signals import StopSignals
+from sim_training.tasks import is_task, task_names
 
 ASKED = 'finetune.json'  # in the folder: what was asked for
 POLICY, LEARNER = 'policy', 'learner'  # in the folder: what these nodes keep
@@ -106,7 +108,13 @@ def main(command: FinetuneCommand) -> dict[str, object]:
     from sim_training.finetune_run import Rehearsal, rehearse
 
     policy = load_policy(command.model)
-    task = command.task or policy.spec.name
+    task = task_of(policy, command.task)
+    if not is_task(task):
+        raise UserError(
+            f"'{task}' is no task, so nobody could score the robot by what it observes; allowed: "
+            f'{", ".join(task_names())}, or the path of a YAML file'
+        )
+    check_config(find_preset(command.preset))
     folder = command.out or Path('runs') / f'finetune-{Path(task).stem}-{command.seed}'
     with contextlib.closing(make_matching_env(policy, task, command.physics)) as env:
         longest = longest_episode(env) * policy.spec.dt / command.real_time_factor

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from sim_training.child_process import ChildProcess
 from sim_training.episode_record import EpisodeResult
 from sim_training.finetune_listener import FinetuneListener
 from sim_training.finetune_report import Decision, Episode, FinetuneReport
-from sim_training.ros_domain import local_environment
+from sim_training.ros_domain import enter_local_domain
 from sim_training.run import (
     NAMESPACE,
     POLL_PERIOD,
@@ -45,8 +44,7 @@ def rehearse(
     rehearsal: Rehearsal, report: FinetuneReport, minutes: float, should_stop: Callable[[], bool]
 ) -> None:
     """Run the nodes until the robot has run for `minutes` more, and record what happens."""
-    environment = local_environment(os.environ)
-    os.environ.update(environment)  # for the listener in this process
+    environment = enter_local_domain()  # the listener is in this process
     domain_id = environment['ROS_DOMAIN_ID']
     print(f'finetune: ROS domain {domain_id}, namespace {NAMESPACE}', file=sys.stderr)
     run = rehearsal.run

@@ -37,6 +37,7 @@ from sim_training.learner_report import LearnerReport
 from sim_training.learner_scores import GivenRewards, transition_maker
 from sim_training.prior_data import simulate
 from sim_training.run_folder import held
+from sim_training.tasks import other_task
 from sim_training.transitions import LARGEST_REWARD, EpisodeReturn, Transition
 
 BACKLOG = QoSProfile(depth=5000)  # 100 s at 50 Hz: what comes in the beginning is kept
@@ -61,6 +62,9 @@ class LearnerNode(Node):
         self._model = read_model(options.model)
         self._policy = OnnxPolicy(self._model, model_name(options.model))
         self._task = options.task or self._policy.spec.name
+        note = None if options.task else other_task(self._task, self._policy.origin.get('env'))
+        if note is not None:
+            self.get_logger().warning(f'{note}: the parameter task says another')
         given = GivenRewards() if options.reward_topic else None
         self._maker = transition_maker(
             self._task, self._policy.spec, given, has_simulation=bool(options.episode_topic)

@@ -15,12 +15,12 @@ from sac_ros.run_node import missing_ros
 from sim_training.child_process import ChildProcess
 from sim_training.env import SimEnv
 from sim_training.episode_record import EpisodeResult, in_words, successes
-from sim_training.evaluate import make_matching_env
+from sim_training.evaluate import make_matching_env, task_of
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.gymnasium_ids import LONGEST_EPISODE
 from sim_training.named_numbers import named_words
 from sim_training.physics import NOMINAL, Physics
-from sim_training.ros_domain import local_environment
+from sim_training.ros_domain import check_domain_id, enter_local_domain
 from sim_training.stop_signals import StopSignals
 
 START_TIMEOUT = 60.0  # [s] for two processes to start and find each other, on a busy machine
@@ -67,7 +67,7 @@ def main(command: RunCommand) -> dict[str, object]:
     """Run the episodes; returns their results, and how quickly commands followed states."""
     check_ros()
     policy = load_policy(command.model)
-    name = command.task or policy.spec.name
+    name = task_of(policy, command.task)
     env = make_matching_env(policy, name, command.physics)
     periods = longest_episode(env)
     env.close()
@@ -112,8 +112,7 @@ def _run_nodes(command: RunCommand, task: str, timeout: float) -> list[EpisodeRe
     """Run both nodes until all episodes have ended; each may take `timeout` [s]."""
     from sim_training.listener_node import EpisodeListener
 
-    environment = local_environment(os.environ)
-    os.environ.update(environment)  # for the listener in this process
+    environment = enter_local_domain()  # the listener is in this process
     domain_id = environment['ROS_DOMAIN_ID']
     print(f'run: ROS domain {domain_id}, namespace {NAMESPACE}', file=sys.stderr)
     sim_arguments, policy_arguments = node_arguments(command, task)
@@ -187,7 +186,8 @@ def _physics_parameters(physics: Physics) -> dict[str, str]:
 
 
 def check_ros() -> None:
-    """Raise UserError where ROS is missing: ask before anything starts."""
+    """Raise UserError where ROS is missing, or its domain is none: ask before anything starts."""
+    check_domain_id(os.environ)
     try:
         import sim_training.listener_node  # noqa: F401
     except ModuleNotFoundError as error:

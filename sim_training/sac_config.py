@@ -130,7 +130,8 @@ class SACConfig:
     precision: Literal['float32', 'bfloat16'] = 'float32'
     """Numbers in the matrix products of an update.  Weights, Adam, losses and probabilities are
     float32 in any case, which is what half precision breaks first (Bjorck et al. 2021,
-    arXiv:2102.13565)."""
+    arXiv:2102.13565).  bfloat16 is for processors that have it (AMX, avx512_bf16); on others it is
+    many times slower."""
 
     prior_fraction: float = 0.0
     """Share of each batch that comes from the replay of another run (--prior)."""

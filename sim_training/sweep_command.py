@@ -61,6 +61,11 @@ class SweepCommand:
         preset = find_preset(self.preset)
         if self.sac is NOT_GIVEN:
             object.__setattr__(self, 'sac', preset)
+        if self.sac.prior_fraction > 0.0:
+            raise UserError(
+                f'sac.prior_fraction is {self.sac.prior_fraction}; allowed in a sweep: 0, for its '
+                'trials have no prior data'
+            )
         for name in ('trials', 'evaluations', 'evaluation_episodes', 'parallel', 'steps'):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -83,6 +83,9 @@ def train(
             try:
                 _advance(run, collector, evaluation_env, should_stop)
             except (UserError, OSError, TorchDynamoException) as error:
+                # A Ctrl-C ends a compiler that runs for us too: no failure, only a stop.
+                if should_stop() and isinstance(error, TorchDynamoException):
+                    return {**_result(run), 'step': run.saved_step}
                 where = f'{run.command.task}, step {run.counters.step}'
                 raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
         result = _result(run)

@@ -4,7 +4,6 @@ All waits have a limit and say what they waited for.  The tests of one pytest pr
 domain to themselves.
 """
 
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -32,7 +31,7 @@ from rclpy.task import Future
 from sac_ros.command_messages import command_from_message, command_type
 from sac_ros.messages import MessageError
 from sac_ros.spec import TaskSpec
-from sim_training.ros_domain import local_environment
+from sim_training.ros_domain import enter_local_domain
 
 T = TypeVar('T')
 ROOT = Path(__file__).parents[1]
@@ -48,7 +47,7 @@ TRANSITIONS = {
 
 COMMANDS_SEEN: Counter[str] = Counter()  # over all tests of this process, and what was wrong
 
-os.environ.update(local_environment(os.environ))
+enter_local_domain()
 
 
 def wait_for(

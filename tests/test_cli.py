@@ -183,7 +183,7 @@ def test_a_module_may_describe_its_result_itself(sac_ros, tmp_path):
     [
         (('probe', 'fail'), 1, 'model x.onnx: nothing found; a file is needed'),
         (('trian',), 2, "unknown command 'trian'; did you mean 'train'?; known: "),
-        (('probe',), 2, 'missing TASK (What to do.)'),
+        (('probe',), 2, 'missing TASK (What to do)'),
         (
             ('probe', 'without-torch'),
             1,

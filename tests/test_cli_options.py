@@ -131,8 +131,8 @@ def test_help_shows_the_docstring_and_each_option_with_its_own():
             "unknown flag '-q'; known: --help, --inner.gamma, --json, --limit, --no-resume, "
             '--out, --preset, --rate, --resume, --steps, -h',
         ),
-        ('', 'missing TASK (What to do.)'),
-        ('--steps 3', 'missing TASK (What to do.)'),
+        ('', 'missing TASK (What to do)'),
+        ('--steps 3', 'missing TASK (What to do)'),
         ('reach again', "'again' is one argument too many"),
         ('reach --resume yes', "'yes' is one argument too many"),
         ('reach --steps many', "--steps: a whole number is needed, found 'many'"),

@@ -12,9 +12,11 @@ import torch
 import torch._dynamo
 from tiny_agents import SMALL, make_agent, make_batch
 from tiny_runs import PENDULUM, differences, make_command, resume, run
+from torch._dynamo.exc import TorchDynamoException
 
 from sim_training import compiler
 from sim_training.presets import PRESETS
+from sim_training.sac import SAC
 
 
 @pytest.fixture
@@ -68,6 +70,22 @@ def test_without_the_headers_of_python_the_update_is_not_compiled_unless_asked_f
     reason = compiler.why_not_compiled()
     assert reason is not None
     assert reason.startswith("Python's header Python.h was not found")
+
+
+def test_a_stop_that_ends_the_compiler_too_is_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = []
+
+    def update(*_: object) -> None:
+        stops.append('Ctrl-C')
+        raise TorchDynamoException('CppCompileError')
+
+    monkeypatch.setattr(SAC, 'update', update)
+    result = run(make_command(tmp_path / 'run'), should_stop=lambda: bool(stops))
+    assert result['step'] == 0  # what was saved, from where --resume goes on
+    monkeypatch.undo()
+    assert run(resume(tmp_path / 'run'))['step'] == 300
 
 
 def test_a_compiler_that_fails_ends_the_run_in_one_line_with_a_way_out(tmp_path: Path) -> None:

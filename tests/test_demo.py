@@ -26,6 +26,19 @@ def test_demo_goes_from_nothing_to_a_robot_that_moves_over_ros(tmp_path):
     json.dumps(result)
 
 
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        ({'episodes': 0}, '--episodes is 0; 1 or more is needed'),
+        ({'steps': 5}, 'steps is 5; more than sac.learning_starts 1000 are needed'),
+        ({'seed': -1}, 'seed is -1; allowed: 0 to 4294967295'),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_before_anything_starts(options, text):
+    with pytest.raises(UserError, match=text):
+        DemoCommand(**options)
+
+
 def test_demo_does_not_write_into_a_folder_with_something_in_it(tmp_path):
     (tmp_path / 'mine.txt').write_text('precious')
     with pytest.raises(UserError, match=r'is not an empty folder; name a new one'):

@@ -30,6 +30,7 @@ from sim_training.tasks import load_task
 pytestmark = pytest.mark.ros
 
 BALANCE = ROOT / 'models' / 'balance.onnx'
+HOPPER = ROOT / 'models' / 'Hopper-v5.onnx'
 LONG = Physics(urdf='cartpole_long.urdf')
 
 
@@ -163,6 +164,15 @@ def test_the_end_of_the_learner_is_told_at_once(tmp_path: Path):
         ({'prior_steps': -1}, '--prior-steps is -1; 0 to 1000000 is needed'),
         ({'candidate_period': float('nan')}, '--candidate-period is nan; above 0 to 3600'),
         ({'preset': 'robots'}, "preset 'robots' is unknown; did you mean 'robot'"),
+        (
+            {'preset': 'crossq'},
+            'fine-tuning with sac.norm batch_renorm cannot begin from a model',
+        ),
+        ({'preset': 'flash'}, 'fine-tuning with sac.norm batch cannot begin from a model; '),
+        (
+            {'model': HOPPER, 'physics': Physics()},
+            "'Hopper-v5' is no task, so nobody could score the robot by what it observes",
+        ),
         (
             {'task': 'reach', 'physics': Physics()},
             "the model's contract 'balance' is not that of 'reach'",

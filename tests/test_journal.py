@@ -62,6 +62,7 @@ def test_rows_may_be_of_any_length(tmp_path: Path):
     journal.close()
 
 
+@pytest.mark.fault('E01', 'kept', '')
 def test_a_cut_anywhere_loses_only_what_lies_behind_it(tmp_path: Path):
     path = tmp_path / 'journal'
     write(path, 3)
@@ -82,6 +83,7 @@ def test_what_was_cut_is_written_over(tmp_path: Path):
     assert stored(path) == [0, 1, 9]
 
 
+@pytest.mark.fault('E02', 'kept', '')
 @pytest.mark.parametrize('flip', [1, 2, 64, 0x2A])  # 0x2a can make a newline, which parts a line
 def test_a_row_that_the_disk_has_changed_is_passed_over(tmp_path: Path, flip: int):
     path = tmp_path / 'journal'
@@ -101,6 +103,7 @@ def test_a_row_that_the_disk_has_changed_is_passed_over(tmp_path: Path, flip: in
         assert (journal.damaged > 0) == (rows != intact)
 
 
+@pytest.mark.fault('E06', 'refused', 'UserError')
 def test_the_journal_of_another_contract_is_refused_and_left_as_it_is(tmp_path: Path):
     path = tmp_path / 'journal'
     write(path, 1)

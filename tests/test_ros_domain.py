@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from sac_ros.errors import UserError
 from sim_training.ros_domain import DOMAIN_IDS, free_domain_id, local_environment
 
 
@@ -42,13 +43,27 @@ def test_the_domain_of_a_real_node_is_in_use():
             occupant.kill()
 
 
-def test_nothing_leaves_this_machine_unless_the_user_says_so():
+def test_nothing_leaves_this_machine_whatever_the_user_has_set_for_a_robot():
     ours = local_environment({'HOME': '/root'})
     assert ours['HOME'] == '/root'
     assert ours['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     assert 1 <= int(ours['ROS_DOMAIN_ID']) <= DOMAIN_IDS
-    theirs = {'ROS_DOMAIN_ID': '42', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
-    assert local_environment(theirs) == theirs
+    theirs = {
+        'ROS_DOMAIN_ID': '42',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
+        'ROS_STATIC_PEERS': '192.168.10.2',
+    }
+    assert local_environment(theirs) == {
+        'ROS_DOMAIN_ID': '42',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    }
+
+
+@pytest.mark.parametrize('found', ['abc', '233', '-1', '1.5', '٣'])
+def test_a_domain_that_is_none_is_refused(found: str):
+    with pytest.raises(UserError) as refusal:
+        local_environment({'ROS_DOMAIN_ID': found})
+    assert str(refusal.value) == f"ROS_DOMAIN_ID is '{found}'; allowed: 0 to 232"
 
 
 def test_humble_has_its_own_word_for_it():

@@ -107,6 +107,7 @@ def test_a_task_in_a_file_is_found_from_everywhere():
         ({'evaluations': -1}, 'evaluations is -1; allowed: 1 or more'),
         ({'seed': 2**32 - 20}, 'seed is 4294967276; allowed: 0 to 4294967275 for 20 trials'),
         ({'steps': 1_000}, 'steps is 1000; more than sac.learning_starts 1000 are needed'),
+        ({'preset': 'robot'}, 'sac.prior_fraction is 0.25; allowed in a sweep: 0, for its trials'),
         ({'options': ()}, 'options is empty; allowed: one or more of learning_rate, '),
     ],
 )

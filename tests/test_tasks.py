@@ -10,7 +10,7 @@ from sac_ros.errors import UserError
 from sac_ros.spec import load_spec
 from sim_training.bullet_robot import BulletRobot
 from sim_training.env import SimEnv
-from sim_training.tasks import FOLDER, balance, is_task, load_task, reach, task_names
+from sim_training.tasks import FOLDER, balance, is_task, load_task, other_task, reach, task_names
 from sim_training.tasks.task import Task
 
 SHIPPED = ['balance', 'reach']
@@ -225,6 +225,32 @@ def test_a_python_file_without_a_task_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             load_task(str(path))
         assert str(caught.value) == f'task {path}: {tmp_path}/mine.py defines no TASK = Task(...)'
+
+
+@pytest.mark.parametrize(
+    ('simulation', 'problem'),
+    [
+        ('import numpy\nx = (\n', "SyntaxError: '(' was never closed ({}:2)"),
+        ('\n\nx = 1 / 0\n', 'ZeroDivisionError: division by zero ({}:3)'),
+        ('import nosuch\n', "ModuleNotFoundError: No module named 'nosuch' ({}:1)"),
+    ],
+)
+def test_a_python_file_that_cannot_be_imported_is_told_in_one_line(
+    simulation: str, problem: str, tmp_path: Path
+) -> None:
+    path = _write_mine(tmp_path, simulation=simulation)
+    with pytest.raises(UserError) as caught:
+        load_task(str(path))
+    assert str(caught.value) == f'task {path}: {problem.format(tmp_path / "mine.py")}'
+
+
+def test_a_model_of_ones_own_task_is_told_from_one_that_ships() -> None:
+    assert other_task('balance', 'balance') is None
+    assert other_task('Pendulum-v1', 'Pendulum') is None  # the same env
+    assert other_task('balance', None) is None  # a model that does not say
+    for trained in ('robots/balance.yaml', 'my_envs:MyArm-v0'):
+        note = f"the model was trained on '{trained}'; now 'balance' of its contract is meant"
+        assert other_task('balance', trained) == note
 
 
 def test_a_contract_that_cannot_be_used_is_told_as_everywhere(tmp_path: Path) -> None:

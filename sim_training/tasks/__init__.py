@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from traceback import extract_tb
 
 from sac_ros.errors import UserError, nearest
 from sim_training.tasks.task import Task
@@ -39,6 +40,19 @@ def load_task(name: str) -> Task:
     )
 
 
+def other_task(name: str, trained: object) -> str | None:
+    """Return a note where a contract names another task than the one that a model was trained on.
+
+    That is so for a task of one's own, and for an id that a package brings: a model holds the name
+    of a contract, and no path and no code.
+    """
+    if not isinstance(trained, str) or trained == name:
+        return None
+    if not trained.endswith(('.yaml', '.yml')) and ':' not in trained:
+        return None
+    return f"the model was trained on '{trained}'; now '{name}' of its contract is meant"
+
+
 def training_steps(name: str) -> int:
     """Return the environment steps that a task of ours, or a Gymnasium env, is trained for."""
     return load_task(name).training_steps if is_task(name) else STEPS_OF_GYMNASIUM
@@ -56,8 +70,23 @@ def _load_file(contract: Path) -> Task:
         raise UserError(f'task {contract}: {module_path} cannot be imported')
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_name] = module
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise UserError(f'task {contract}: {_problem(module_path, error)}') from error
     task = getattr(module, 'TASK', None)
     if not isinstance(task, Task):
         raise UserError(f'task {contract}: {module_path} defines no TASK = Task(...)')
     return task
+
+
+def _problem(path: Path, error: Exception) -> str:
+    """Return in one line what importing a file has raised, and where in it."""
+    lines = [
+        place.lineno for place in extract_tb(error.__traceback__) if place.filename == str(path)
+    ]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    text = error.msg if isinstance(error, SyntaxError) else ' '.join(str(error).split())
+    where = f'{path}:{line}' if line else str(path)
+    return f'{type(error).__name__}: {text} ({where})'
