@@ -157,7 +157,7 @@ def test_what_is_promised_of_the_models_that_ship_is_in_their_contracts() -> Non
     ]
     assert timeouts == pytest.approx([2.0] * len(timeouts))
     assert {spec.control_rate for spec in specs.values()} == {50.0}
-    assert 'timeouts of 2 periods: within 3 periods, 60 ms at 50 Hz' in text_of(OPERATING)
+    assert 'timeouts of 2 periods: 3.6 periods, 72 ms at 50 Hz' in text_of(OPERATING)
     braking = {  # [s] from full speed to the stop command, which is zero
         name: float((spec.per_action(spec.action.upper) / spec.action.max_rate).max())
         for name, spec in specs.items()

@@ -175,7 +175,7 @@ def test_what_a_person_did_is_learned_from_as_prior_data_too(tmp_path: Path, mod
 def test_a_preset_that_cannot_begin_from_a_model_is_refused(
     preset: str, tmp_path: Path, model: bytes
 ):
-    with pytest.raises(UserError, match=r'fine-tuning with sac\.norm batch.* allowed: norm none'):
+    with pytest.raises(UserError, match=r'sac\.norm batch.* allowed: none or layer'):
         FineTuner(tmp_path, model, find_preset(preset))
 
 

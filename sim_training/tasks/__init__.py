@@ -72,6 +72,9 @@ def _load_file(contract: Path) -> Task:
     sys.modules[module_name] = module
     try:
         module_spec.loader.exec_module(module)
+    except UserError:  # it says more: such as the contract that the file loads
+        del sys.modules[module_name]
+        raise
     except Exception as error:
         del sys.modules[module_name]
         raise UserError(f'task {contract}: {_problem(module_path, error)}') from error
