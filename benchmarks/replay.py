@@ -24,7 +24,7 @@ from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
 
 STORED = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # the first is what others are beside
-UPDATES = 50
+ROUNDS, UPDATES = 20, 50
 ANT = 105, 8  # observation and action of Ant-v5
 ANT_STEPS = 1_000_000
 
@@ -33,20 +33,16 @@ ANT_STEPS = 1_000_000
 class ReplayOptions:
     """Measure what stored transitions cost; takes two minutes and 3.5 GB."""
 
-    rounds: int = 20
-    """Rounds through the numbers of stored transitions, of which the medians are told."""
 
-
-def main(options: object) -> None:
+def main(_: object) -> None:
     """Measure both and print them."""
-    assert isinstance(options, ReplayOptions)
     torch.set_num_threads(1)
     memory, saving = ant_costs()
     print(
         f'Ant-v5, {ANT_STEPS:,} transitions by add(): memory over raw bytes {memory:.3f}; as part '
         f'of a checkpoint {saving:.1f} s'
     )
-    for stored, (spent, ratio) in update_times(options.rounds).items():
+    for stored, (spent, ratio) in update_times().items():
         print(
             f'{stored:>10,} stored: step and update {1e3 * spent:.2f} ms, {ratio:.3f} of the first'
         )
@@ -71,7 +67,7 @@ def ant_costs() -> tuple[float, float]:
         return memory, time.perf_counter() - begin
 
 
-def update_times(rounds: int) -> dict[int, tuple[float, float]]:
+def update_times() -> dict[int, tuple[float, float]]:
     """Return the median time [s] of a step stored and an update, and its ratio to the first."""
     agent = SAC(SACConfig(), OBSERVATIONS, -np.ones(ACTIONS), np.ones(ACTIONS), seed=0)
     generator = np.random.default_rng(0)
@@ -86,7 +82,7 @@ def update_times(rounds: int) -> dict[int, tuple[float, float]]:
         agent.update(replay.sample(generator, BATCH))
 
     spent: dict[int, list[float]] = {stored: [] for stored in STORED}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for stored in STORED:
             replay.size = stored  # what is drawn from; the ring itself is as large as it gets
             spent[stored].append(_timed(update))

@@ -163,13 +163,18 @@ def read_actor(path: Path) -> tuple[Actor, Facts]:
 
 def check_contract(facts: Facts, spec: TaskSpec, where: str) -> None:
     """Raise UserError unless `spec` is the contract of the training; `limits` may differ."""
-    trained = spec_from_json(facts.contract, f'{where}: its contract')
-    keys = [key for key in differing_keys(spec, trained) if key not in FREE_KEYS]
+    trained, keys = compare_contract(facts, spec, where)
     if keys:
         raise UserError(
             f"{where}: the contract '{trained.name}' that it was trained with is not that of "
             f"'{facts.command.task}' now: they differ in {', '.join(keys)}; train again"
         )
+
+
+def compare_contract(facts: Facts, spec: TaskSpec, where: str) -> tuple[TaskSpec, list[str]]:
+    """Return the contract of a training, and the keys in which `spec` is another."""
+    trained = spec_from_json(facts.contract, f'{where}: its contract')
+    return trained, [key for key in differing_keys(spec, trained) if key not in FREE_KEYS]
 
 
 def check_sizes(stored: Facts, env: Facts, where: str) -> None:

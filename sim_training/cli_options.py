@@ -77,8 +77,8 @@ def _shown(options: type, words: Sequence[str]) -> type:
 
     hints = get_type_hints(options, include_extras=True)
     fields: list[tuple[str, object, object]] = []
-    first = dataclasses.fields(options)[0]
-    if first.default is dataclasses.MISSING:
+    first = next(iter(dataclasses.fields(options)), None)
+    if first is not None and first.default is dataclasses.MISSING:
         metavar = first.name.upper().replace('_', '-')
         hint = hints[first.name]
         word: object = Annotated[hint, tyro.conf.Positional, tyro.conf.arg(metavar=metavar)]

@@ -41,5 +41,5 @@ def draw(
 
 def _keep(config: SACConfig, generator: torch.Generator) -> list[Tensor]:
     share = 1.0 - config.dropout
-    sizes = [(config.critics, config.batch_size, width) for width in config.widths]
+    sizes = [(config.critics, config.batch_size, width) for width in config.critic_widths]
     return [(torch.rand(size, generator=generator) < share).float() / share for size in sizes]

@@ -1,7 +1,7 @@
 """What an episode over ROS came to: noted while it runs, sent and read as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pydantic
@@ -65,13 +65,20 @@ class EpisodeRecord:
         )
 
 
+def success_of(info: Mapping[str, object]) -> bool | None:
+    """Return whether an episode was a success, by the info of its last step."""
+    success = info.get('is_success')
+    assert success is None or isinstance(success, bool)
+    return success
+
+
 def successes(results: Iterable[bool | None]) -> int | None:
     """Return how many episodes were one; None where an env does not say."""
     known = list(results)
     return None if None in known else known.count(True)
 
 
-def in_words(success: bool | None) -> str:
+def success_in_words(success: bool | None) -> str:
     """Return the end of a line on an episode."""
     return '' if success is None else ', success' if success else ', no success'
 

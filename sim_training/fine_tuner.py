@@ -219,17 +219,13 @@ class FineTuner:
 
 def check_config(config: SACConfig) -> None:
     """Refuse what a model cannot begin: its file holds neither batch norms nor a reward scale."""
-    problem = None
-    if config.norm not in ('none', 'layer'):
-        problem = f'sac.norm {config.norm}', 'none or layer'
-    elif config.normalise_reward:
-        problem = 'sac.normalise_reward True', 'False'
-    if problem is not None:
-        found, allowed = problem
-        raise UserError(
-            f'fine-tuning with {found} cannot begin from a model; allowed: {allowed}, as in the '
-            'preset robot'
-        )
+    for name, allowed in (('norm', ('none', 'layer')), ('normalise_reward', (False,))):
+        found = getattr(config, name)
+        if found not in allowed:
+            raise UserError(
+                f'fine-tuning with sac.{name} {found} cannot begin from a model; allowed: '
+                f'{" or ".join(map(str, allowed))}, as in the preset robot'
+            )
 
 
 def _begin_from(agent: SAC, actor: dict[str, torch.Tensor]) -> None:

@@ -155,7 +155,7 @@ def make_networks(
     seed: int,
 ) -> tuple[Actor, Critic, Critic | None]:
     """Draw actor, critics and, where it is learned, state value of a configuration from `seed`."""
-    sizes, outputs = config.widths, make_head(config).outputs
+    sizes, outputs = config.critic_widths, make_head(config).outputs
     with torch.random.fork_rng():  # leaves the global generator as it was
         torch.manual_seed(seed)
         actor = Actor(

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from sac_ros.errors import UserError
-from sac_ros.spec import differing_keys, spec_from_json
+from sac_ros.spec import spec_from_json
 from sim_training.array_file import sha256_of
 from sim_training.checkpoint import (
     CURRENT,
-    FREE_KEYS,
     RETURNS,
     Facts,
     check_sizes,
+    compare_contract,
     pop_replay,
     read_checkpoint,
 )
@@ -36,8 +36,7 @@ def read_prior(folder: Path, run: Facts) -> PriorReplay:
     where = f'--prior {folder / CURRENT}'
     check_sizes(facts, run, where)
     wanted = spec_from_json(run.contract, 'the contract')
-    played = spec_from_json(facts.contract, f'{where}: its contract')
-    keys = [key for key in differing_keys(wanted, played) if key not in FREE_KEYS]
+    played, keys = compare_contract(facts, wanted, where)
     if keys:
         raise UserError(
             f"{where} was played on '{played.name}', whose contract is not that of "

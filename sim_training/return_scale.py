@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-LARGEST = 1e4  # scale, of returns that are all alike
+LARGEST_SCALE = 1e4  # of returns that are all alike
 FIRST = 4  # numbers before the returns of the envs, in `state`
 
 
@@ -50,5 +50,5 @@ class ReturnScale:
     def scale(self) -> float:
         """What rewards are multiplied by."""
         count, _, squares, largest = self.state[:FIRST]
-        deviation = math.sqrt(squares / count + LARGEST**-2) if count else 1.0
+        deviation = math.sqrt(squares / count + LARGEST_SCALE**-2) if count else 1.0
         return 1.0 / max(deviation, largest / self._bound)

@@ -28,7 +28,7 @@ from sac_ros.run_node import steady_clock
 from sac_ros.state import RobotState
 from sac_ros.state_messages import MESSAGE_TYPES, StateMessage, state_message
 from sim_training.env import Step, make_env
-from sim_training.episode_record import EpisodeRecord, in_words, result_to_json
+from sim_training.episode_record import EpisodeRecord, result_to_json, success_in_words, success_of
 from sim_training.named_numbers import numbers_by_name
 from sim_training.physics import Physics
 
@@ -153,9 +153,7 @@ class SimNode(Node):
         if terminated or truncated:
             self._is_over, self._command = True, None  # nothing moves until the next episode
             self.is_finished = 0 < self._episodes <= self._begun
-            success = info.get('is_success')
-            assert success is None or isinstance(success, bool)
-            self._tell(success=success, terminated=terminated)
+            self._tell(success=success_of(info), terminated=terminated)
 
     def _tell(self, *, success: bool | None, terminated: bool) -> None:
         """Publish what the episode has come to: it ends in the newest state."""
@@ -165,7 +163,7 @@ class SimNode(Node):
         self._results.publish(String(data=result_to_json(result)))
         self.get_logger().info(
             f'episode {result.episode}: return {result.reward_sum:.1f} in '
-            f'{result.length} periods{in_words(result.success)}'
+            f'{result.length} periods{success_in_words(result.success)}'
         )
 
     def _warn_of_silence(self) -> None:

@@ -14,7 +14,7 @@ from sac_ros.policy import load_policy
 from sac_ros.run_node import missing_ros
 from sim_training.child_process import ChildProcess
 from sim_training.env import SimEnv
-from sim_training.episode_record import EpisodeResult, in_words, successes
+from sim_training.episode_record import EpisodeResult, success_in_words, successes
 from sim_training.evaluate import make_matching_env, task_of
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.gymnasium_ids import LONGEST_EPISODE
@@ -208,6 +208,6 @@ def _line(episode: EpisodeResult, count: int) -> str:
     latency = episode.latency_ms.get('p99', float('nan'))
     return (
         f'run: episode {episode.episode} of {count}: return {episode.reward_sum:.1f} in '
-        f'{episode.length} periods{in_words(episode.success)}; state to '
+        f'{episode.length} periods{success_in_words(episode.success)}; state to '
         f'command p99 {latency:.2f} ms, {episode.missed} periods without a new command'
     )

@@ -190,7 +190,7 @@ class SACConfig:
         yield 'dropped_atoms', is_left, f'0 to below atoms {self.atoms}'
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def critic_widths(self) -> tuple[int, ...]:
         """Return the units of each hidden layer of every critic."""
         return self.critic_sizes or self.hidden_sizes
 

@@ -22,7 +22,7 @@ from sim_training.compiler import compiler_refusal, why_not_compiled
 from sim_training.env import make_env
 from sim_training.progress import CURVE, ProgressLog, update_metrics
 from sim_training.replay_buffer import Batch, sample_shares
-from sim_training.return_scale import LARGEST
+from sim_training.return_scale import LARGEST_SCALE
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
@@ -185,7 +185,7 @@ def _scale_rewards(run: Run) -> None:
     """Follow the scale of the returns, and tell of one that makes all others count for nothing."""
     scale, before = run.returns.scale, float(run.agent.reward_scale)
     # Where all rewards were 0 the first one is no outlier.
-    if run.agent.updates > 0 and scale < before / OUTLIER and before < LARGEST:
+    if run.agent.updates > 0 and scale < before / OUTLIER and before < LARGEST_SCALE:
         run.notes.append(
             f'step {run.counters.step}: one return is {before / scale:.3g} times larger than all '
             'before it; rewards are scaled to fit it from now on, and the others count for '

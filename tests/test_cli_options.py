@@ -158,3 +158,15 @@ def test_a_problem_longer_than_the_terminal_stays_one_line(monkeypatch):
     with pytest.raises(UsageError, match=f"found '{word}'; see"):
         read(f'reach --steps {word}')
     assert os.environ['COLUMNS'] == '40'
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Do it."""
+
+
+def test_a_command_may_have_no_options():
+    assert read_options(Nothing, 'probe', []) == Nothing()
+    assert 'Do it.' in help_text(Nothing, 'probe')
+    with pytest.raises(UsageError, match=r"^unknown flag '--foo'; known: "):
+        read_options(Nothing, 'probe', ['--foo'])

@@ -6,9 +6,9 @@ import pytest
 
 from sim_training.episode_record import (
     EpisodeRecord,
-    in_words,
     result_from_json,
     result_to_json,
+    success_in_words,
     successes,
 )
 
@@ -35,7 +35,11 @@ def test_an_episode_adds_up():
 def test_success_is_left_out_where_the_env_does_not_say():
     assert successes([True, False, True]) == 2
     assert successes([True, None]) is None
-    assert [in_words(each) for each in (True, False, None)] == [', success', ', no success', '']
+    assert [success_in_words(each) for each in (True, False, None)] == [
+        ', success',
+        ', no success',
+        '',
+    ]
     result = EpisodeRecord(1).result(success=None, terminated=True, ended_at=0.0)
     assert result_from_json(result_to_json(result)) == result
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_runs import PENDULUM, SMALL, make_command
 
-from sim_training.return_scale import FIRST, LARGEST, ReturnScale
+from sim_training.return_scale import FIRST, LARGEST_SCALE, ReturnScale
 from sim_training.run_state import new_run
 from sim_training.train import _learn
 
@@ -17,9 +17,9 @@ def test_where_all_rewards_are_zero_the_scale_is_the_largest():
     returns = ReturnScale(gamma=0.9, bound=5.0, envs=1)
     for _ in range(10):
         returns.add(0, 0.0, is_over=False)
-    assert returns.scale == LARGEST
+    assert returns.scale == LARGEST_SCALE
     returns.add(0, 0.1, is_over=False)
-    assert returns.scale < LARGEST
+    assert returns.scale < LARGEST_SCALE
     assert returns.largest == 0.1
 
 

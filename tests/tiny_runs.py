@@ -35,6 +35,14 @@ def make_command(folder: Path, **overrides: object) -> TrainCommand:
     return TrainCommand(PENDULUM, out=folder, **{**options, **overrides})
 
 
+def short_command(task: str, folder: Path, **options: object) -> TrainCommand:
+    """Return a run of any env that ends soon after its first updates."""
+    return TrainCommand(
+        task,
+        **{'steps': 120, 'out': folder, 'evaluation_episodes': 1, 'sac': SMALL, **options},
+    )
+
+
 def run(
     command: TrainCommand,
     env: gymnasium.Env | None = None,

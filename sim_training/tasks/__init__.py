@@ -75,7 +75,7 @@ def _load_file(contract: Path) -> Task:
     except UserError:  # it says more: such as the contract that the file loads
         del sys.modules[module_name]
         raise
-    except Exception as error:
+    except Exception as error:  # the user's program: it may raise anything
         del sys.modules[module_name]
         raise UserError(f'task {contract}: {_problem(module_path, error)}') from error
     task = getattr(module, 'TASK', None)
