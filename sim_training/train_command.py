@@ -165,7 +165,8 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
 def check_steps(steps: int, sac: SACConfig) -> None:
     """Refuse a run that would end before its first update."""
     if sac.updates_before(steps) < 1:
+        by = f', by 1 / sac.utd_ratio {sac.utd_ratio:g} or more' if sac.utd_ratio < 1.0 else ''
         raise UserError(
             f'steps is {steps}; more than sac.learning_starts {sac.learning_starts} are '
-            f'needed, by 1 / sac.utd_ratio {sac.utd_ratio:g} or more, or nothing would be learned'
+            f'needed{by}, or nothing would be learned'
         )
