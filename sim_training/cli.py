@@ -161,7 +161,7 @@ def _rows(result: Mapping[str, object], prefix: str = '') -> Iterator[tuple[str,
     for name, value in result.items():
         if isinstance(value, Mapping):
             yield from _rows(value, f'{prefix}{name}.')
-        else:
+        elif value is not None:  # such as a success of which the env does not tell
             yield f'{prefix}{name}', f'{value:.6g}' if isinstance(value, float) else str(value)
 
 

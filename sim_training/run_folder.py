@@ -20,10 +20,11 @@ LOCK = '.lock'
 def held(folder: Path) -> Iterator[None]:
     """Keep every other training out of `folder`, which is created if it is missing.
 
-    The kernel gives the folder free when the process ends, whatever ends it.  Raises UserError
-    if the folder is in use or cannot be written.
+    The kernel gives the folder free when the process ends, whatever ends it.  A folder that was
+    created and got no file, as that of a run that is refused, goes again.  Raises UserError if the
+    folder is in use or cannot be written.
     """
-    path = folder / LOCK
+    path, was_there = folder / LOCK, folder.exists()
     check_writable(path)
     with _lock(path):
         _sweep(folder)
@@ -31,6 +32,9 @@ def held(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+            if not was_there:
+                with contextlib.suppress(OSError):  # not empty
+                    folder.rmdir()
 
 
 def _lock(path: Path) -> TextIO:

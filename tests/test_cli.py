@@ -52,6 +52,7 @@ def main(command):
         'rate': command.rate,
         'inner': {'steps': 1000},
         'returns': (1.0, float('nan'), float('-inf')),
+        'success': None,
     }
 '''
 
@@ -160,6 +161,7 @@ def test_json_anywhere_gives_one_object_with_null_for_nan_and_infinity(sac_ros):
         'rate': 0.5,
         'inner': {'steps': 1000},
         'returns': [1.0, None, None],
+        'success': None,
     }
     for words in (
         ('--json', 'probe', 'walk'),

@@ -1,6 +1,7 @@
 """Faults of the folder of a run: full, read-only, in use by another, littered by a killed one."""
 
 import contextlib
+import dataclasses
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from gymnasium.wrappers import TransformReward
 from tiny_runs import (
     FORKS,
     PENDULUM,
+    SMALL,
     differences,
     hold_folder,
     leftovers,
@@ -112,6 +114,14 @@ def test_two_trainings_that_begin_at_once_do_not_both_get_the_folder(tmp_path: P
         pytest.fail('both have it')
     with held(tmp_path):
         assert (tmp_path / '.lock').read_text() == str(os.getpid())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_refused_leaves_no_empty_folder(tmp_path: Path):
+    sac = dataclasses.replace(SMALL, prior_fraction=0.5)
+    command = make_command(tmp_path / 'run', prior=tmp_path / 'no_run', sac=sac)
+    with pytest.raises(UserError, match='no_run'):
+        run(command)
     assert list(tmp_path.iterdir()) == []
 
 
