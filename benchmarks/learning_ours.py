@@ -91,7 +91,7 @@ def _preset_words(job: Job) -> list[str]:
     words = ['--preset', preset]
     for change in changes:
         option, _, value = change.partition('=')
-        words += [f'--sac.{option.replace("_", "-")}', value]
+        words.append(f'--sac.{option.replace("_", "-")}={value}')  # one word: it may be negative
     return words
 
 

@@ -17,7 +17,7 @@ from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 
 HEADER = ['step', 'return', 'seconds']
-KIND = r'\w+(?:\+\w+=[\w.]+)*'  # a preset and its options that are different: flash+utd_ratio=2
+KIND = r'\w+(?:\+\w+=-?[\w.]+)*'  # a preset and its options that are different: flash+utd_ratio=2
 
 
 class Evaluation(NamedTuple):

@@ -41,7 +41,9 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs, results = tmp_path / 'runs', tmp_path / 'results'
-    job = Job(PENDULUM, 'sac_ros', 'sac_v1+tau=0.01', 3, runs=runs, results=results)
+    job = Job(
+        PENDULUM, 'sac_ros', 'sac_v1+tau=0.01+target_entropy=-2', 3, runs=runs, results=results
+    )
     words = [sys.executable, str(BENCHMARK), *words_of(job, steps=40_000)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as benchmark:
         deadline = time.monotonic() + 200.0
@@ -56,7 +58,8 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     assert run['seed'] == 3
     assert isinstance(run['command'], dict)
     assert run['command']['preset'] == 'sac_v1'
-    assert run['command']['sac']['tau'] == 0.01
+    sac = run['command']['sac']
+    assert (sac['tau'], sac['target_entropy']) == (0.01, -2.0)
     assert run['result'] is None
     begun = read_curve(job.curve)
     assert begun[0].step == 100
@@ -71,7 +74,7 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     facts = read_facts(job)
     assert facts is not None
     assert (facts.steps, facts.episodes, facts.first_seed) == (steps, 1, FIRST_EVALUATION_SEED)
-    assert facts.settings == '--preset sac_v1 --sac.tau 0.01'
+    assert facts.settings == '--preset sac_v1 --sac.tau=0.01 --sac.target-entropy=-2'
     env = make_env(PENDULUM)
     policy = load_policy(job.run / 'final.onnx', facts.sha256 or '')
     scores = summary(evaluate_policy(policy, env, 1, FIRST_EVALUATION_SEED))
