@@ -1,6 +1,7 @@
 """The learning curves of one env as a PNG: mean and range over seeds.  Nothing is shown."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from learning_goals import SIDES, Goal
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 GREYS = ('0.35', '0.5', '0.65')  # of what others have published
+LONGEST_LINE = 110  # characters of the legend that fit
 
 Group = tuple[str, str | None]  # a side and the preset of ours
 
@@ -23,7 +25,9 @@ def draw_curves(env: str, groups: Mapping[Group, Sequence[Curve]], goal: Goal | 
     for number, (group, curves) in enumerate(groups.items()):
         step, mean, low, high = over_seeds(curves)
         seeds = f'{len(curves)} seed{"s" if len(curves) > 1 else ""}'
-        line = axes.plot(step, mean, f'C{number}', label=f'{title_of(group)}, {seeds}')[0]
+        label = f'{title_of(group)}, {seeds}'.replace('+', ' +')  # where it may be broken
+        label = textwrap.fill(label, LONGEST_LINE, subsequent_indent='    ')
+        line = axes.plot(step, mean, f'C{number}', label=label)[0]
         axes.fill_between(step, low, high, color=line.get_color(), alpha=0.2, linewidth=0.0)
     if goal is not None:
         for shade, known in zip(GREYS, goal.published, strict=False):
