@@ -32,9 +32,8 @@ def held(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            if not was_there:
-                with contextlib.suppress(OSError):  # not empty
-                    folder.rmdir()
+            if not was_there and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _lock(path: Path) -> TextIO:

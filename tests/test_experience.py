@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from full_disks import full_disk
-from test_transitions import SPEC, make_maker, tick
+from learner_ticks import SPEC, make_maker, tick
 
 from sac_ros.errors import UserError
 from sim_training import learner_scores
