@@ -66,6 +66,17 @@ class Learner:
         wait_for(found, lambda: f'{what} {self.decisions()}', timeout)
         return found()[-1]
 
+    def wait_for_reason(self, reason: str, sha256: str) -> None:
+        """Wait until an offer waits for this reason; a busy machine may bring another first."""
+
+        def is_told() -> bool:
+            return any(
+                one['decision'] == 'waits' and one['text'].startswith(reason)
+                for one in self.decisions(sha256)
+            )
+
+        wait_for(is_told, lambda: f'{reason!r} among {self.decisions()}')
+
     def call(self, service: str) -> Trigger.Response:
         return self._peer.call(Trigger, f'{self._node}/{service}', Trigger.Request())
 

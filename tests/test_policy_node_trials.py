@@ -199,7 +199,7 @@ def test_returns_with_another_speed_judge_nobody(learner: Learner, arm: Arm):
     assert (told['code'], told['text']) == ('', 'exploration or speed_scale has changed')
     wait_for(lambda: arm.newest().model > number, 'another number')
     learner.offer(constant_model(SPEC, (0.6, -0.7)))
-    assert learner.wait_for('waits', sha256)['text'].startswith('fewer than 3 returns')
+    learner.wait_for_reason('fewer than 3 returns', sha256)
     assert learner.set('speed_scale', 1.0)  # of which the returns of the base are known
     wait_for(
         lambda: [one['decision'] for one in learner.decisions(sha256)].count('on trial') == 2,
