@@ -1,6 +1,5 @@
 """Our side of the benchmark: `sac-ros train` in a process of its own, then the exported file."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -9,12 +8,12 @@ from pathlib import Path
 from learning_results import Evaluation, Facts, Job, machine, write_curve, write_facts
 
 from sac_ros.errors import UserError
+from sim_training.progress_table import CSV, read_rows
 from sim_training.rollout import FIRST_EVALUATION_SEED
 from sim_training.run_file import RUN_FILE, library_versions, read_run_file
 from sim_training.stop_signals import StopSignals
 
 MODEL = 'final.onnx'
-TABLE = 'progress.csv'  # of a run; its home, sim_training/progress.py, takes seconds to import
 CLI = 'from sim_training.cli import main; main()'
 
 
@@ -34,7 +33,7 @@ def train_ours(job: Job, signals: StopSignals) -> None:
 
 def write_progress(job: Job) -> None:
     """Write the evaluations of the run so far as a learning curve, if there are any."""
-    curve = read_progress(job.run / TABLE)
+    curve = read_progress(job.run / CSV)
     if curve:
         write_curve(job.curve, curve)
 
@@ -42,15 +41,14 @@ def write_progress(job: Job) -> None:
 def read_progress(path: Path) -> list[Evaluation]:
     """Return the evaluations in the table of a run; a line that was cut is left out."""
     curve, seconds, last = [], 0.0, 0.0
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
-    for row in csv.DictReader(text[: text.rfind('\n') + 1].splitlines()):
-        step = float(row['step'])
-        if row['steps_per_second']:  # else no step was done since a row that is lost
+    for row in read_rows(path):
+        step = row['step']
+        if 'steps_per_second' in row:  # else no step was done since a row that is lost
             # seconds = sum of (steps since the row before) / (steps per second since then)
-            seconds += (step - last) / float(row['steps_per_second'])
+            seconds += (step - last) / row['steps_per_second']
             last = step
-        if row['evaluation/return']:
-            curve.append(Evaluation(int(step), float(row['evaluation/return']), seconds))
+        if 'evaluation/return' in row:
+            curve.append(Evaluation(int(step), row['evaluation/return'], seconds))
     return curve
 
 

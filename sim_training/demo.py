@@ -10,7 +10,7 @@ from sim_training.evaluate import EvaluateCommand
 from sim_training.evaluate import main as evaluate
 from sim_training.export import ExportCommand
 from sim_training.export import main as export
-from sim_training.progress import CURVE
+from sim_training.learning_curve import CURVE
 from sim_training.run import RunCommand, check_ros
 from sim_training.run import main as run
 from sim_training.sac_config import SACConfig

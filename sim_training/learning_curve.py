@@ -1,12 +1,14 @@
 """The learning curve of a run as a PNG.  Nothing is shown on a screen."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-Row = Mapping[str, float]  # metric -> value; one row of progress.csv
+from sim_training.progress_table import Row
+
+CURVE = 'learning_curve.png'
 
 
 def draw_learning_curve(rows: Sequence[Row], title: str) -> bytes:

@@ -8,7 +8,6 @@ What an update logs is in the docstring of sac.py; besides there are
                         empty where no step was done (a run that is resumed at an evaluation)
 """
 
-import csv
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,16 +16,11 @@ from rich.progress import MofNCompleteColumn, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from sac_ros.files import write_atomic
-from sim_training.learning_curve import Row, draw_learning_curve
+from sim_training.learning_curve import CURVE, draw_learning_curve
+from sim_training.progress_table import CSV, HEADER, Row, read_rows, table_line
 from sim_training.sac import Losses
 from sim_training.terminal_bar import TerminalBar
 
-CSV = 'progress.csv'
-CURVE = 'learning_curve.png'
-METRICS = (
-    'step', 'episode/return', 'evaluation/return', 'loss/critic', 'loss/actor', 'loss/temperature',
-    'alpha', 'entropy', 'value', 'steps_per_second',
-)  # fmt: skip
 REFRESH = 0.2  # [s] from one look of the bar to the next
 
 
@@ -42,8 +36,8 @@ class ProgressLog(TerminalBar):
         self._folder = folder
         self._title = title
         self._last_step = last_step
-        self._rows = [row for row in _read_rows(folder / CSV) if row['step'] <= first_step]
-        lines = [','.join(METRICS) + '\n', *map(_line, self._rows)]
+        self._rows = [row for row in read_rows(folder / CSV) if row['step'] <= first_step]
+        lines = [HEADER, *map(table_line, self._rows)]
         write_atomic(folder / CSV, ''.join(lines).encode())
         self._csv = (folder / CSV).open('a', encoding='utf-8')
         self._tensorboard = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
@@ -76,7 +70,7 @@ class ProgressLog(TerminalBar):
             row = {**row, 'steps_per_second': rate}
         self._row_time, self._row_step = now, step
         self._rows.append(row)
-        self._csv.write(_line(row))
+        self._csv.write(table_line(row))
         self._csv.flush()
         for metric, value in row.items():
             if metric != 'step':
@@ -108,22 +102,9 @@ def update_metrics(losses: Losses) -> Row:
     }  # fmt: skip
 
 
-def _read_rows(path: Path) -> list[Row]:
-    """Return the whole rows of an earlier part of the run; a line that was cut is left out."""
-    if not path.exists():
-        return []
-    with path.open(encoding='utf-8', newline='') as file:
-        lines = [line for line in csv.DictReader(file) if None not in line.values()]
-    return [{metric: float(text) for metric, text in line.items() if text} for line in lines]
-
-
 def _speed(steps: int, seconds: float, ahead: int) -> str:
     """Return what a line says of the time; nothing where no step was done since the last one."""
     if steps == 0:
         return ''
     rate = steps / seconds  # [steps/s] from one evaluation to the next, with the evaluation
     return f', {rate:.0f} steps/s, {timedelta(seconds=round(ahead / rate))} left'
-
-
-def _line(row: Row) -> str:
-    return ','.join(f'{row[metric]:.10g}' if metric in row else '' for metric in METRICS) + '\n'

@@ -10,7 +10,8 @@ from typing import TextIO
 from sac_ros.errors import UserError
 from sac_ros.files import check_writable
 from sim_training.checkpoint import BEST, NEXT, PREVIOUS
-from sim_training.progress import CSV, CURVE
+from sim_training.learning_curve import CURVE
+from sim_training.progress_table import CSV
 from sim_training.run_file import RUN_FILE
 
 LOCK = '.lock'

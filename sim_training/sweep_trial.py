@@ -4,7 +4,6 @@
 folder in which there may be a run already.
 """
 
-import csv
 import fcntl
 import math
 import os
@@ -20,7 +19,7 @@ from sim_training import stop_signals
 from sim_training.checkpoint import has_checkpoint
 from sim_training.child_process import ChildProcess
 from sim_training.cli import run
-from sim_training.progress import CSV
+from sim_training.progress_table import CSV, read_rows
 from sim_training.run_folder import LOCK
 from sim_training.sweep_words import command_words
 from sim_training.train_command import TrainCommand
@@ -76,12 +75,8 @@ class LocalTraining(ChildProcess):
 
 def read_evaluations(folder: Path) -> dict[int, float]:
     """Return the evaluations in the table of a run, step -> return; none if there is no table."""
-    path = folder / CSV
-    if not path.exists():
-        return {}
-    whole, _, _ = path.read_text(encoding='utf-8').rpartition('\n')  # a line may be half written
-    rows = csv.DictReader(whole.splitlines())
-    return {int(row['step']): float(row[EVALUATION]) for row in rows if row[EVALUATION]}
+    rows = read_rows(folder / CSV)
+    return {int(row['step']): row[EVALUATION] for row in rows if EVALUATION in row}
 
 
 def main(arguments: Sequence[str]) -> int:

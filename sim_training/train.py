@@ -20,7 +20,8 @@ from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
 from sim_training.compiler import compiler_refusal, why_not_compiled
 from sim_training.env import make_env
-from sim_training.progress import CURVE, ProgressLog, update_metrics
+from sim_training.learning_curve import CURVE
+from sim_training.progress import ProgressLog, update_metrics
 from sim_training.replay_buffer import Batch, sample_shares
 from sim_training.return_scale import LARGEST_SCALE
 from sim_training.rollout import evaluate

@@ -30,7 +30,7 @@ from sim_training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from sim_training.progress import CSV
+from sim_training.progress_table import CSV
 from sim_training.run_state import resume_run, save_run
 from sim_training.sac_state import sac_arrays
 from sim_training.train import train

@@ -12,7 +12,8 @@ from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
 from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, summary
-from sim_training.progress import CSV, ProgressLog
+from sim_training.progress import ProgressLog
+from sim_training.progress_table import CSV
 from sim_training.rollout import FIRST_EVALUATION_SEED
 from sim_training.run_file import read_run_file
 from sim_training.sac_config import SACConfig

@@ -18,7 +18,7 @@ from sac_ros.errors import UserError
 from sim_training.checkpoint import BEST, CURRENT, PREVIOUS, read_actor, read_checkpoint
 from sim_training.env import make_env
 from sim_training.presets import find_preset
-from sim_training.progress import METRICS
+from sim_training.progress_table import METRICS
 from sim_training.sac_config import SACConfig
 from sim_training.train import main, train
 from sim_training.train_command import TrainCommand

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 from sim_training.checkpoint import CURRENT
-from sim_training.progress import METRICS
+from sim_training.progress_table import METRICS
 from sim_training.run_folder import held
 from sim_training.sac_config import SACConfig
 from sim_training.train import train
