@@ -129,11 +129,11 @@ class Arm:
         self, make: Callable[[], JointState] | None = None, rate: float = 50.0
     ) -> Stream:
         """Send states, 50 a second; at the end of the test they stop by themselves."""
-        if self._stream is not None:
-            self._stream.stop()
-        self._stream = self.peer.stream(
-            f'{self.namespace}/joint_states', make or self.joint_states, rate
-        )
+        make = make or self.joint_states
+        if self._stream is not None and self._stream.is_running:
+            self._stream.change(make, rate)
+        else:
+            self._stream = self.peer.stream(f'{self.namespace}/joint_states', make, rate)
         return self._stream
 
     def joint_states(self) -> JointState:

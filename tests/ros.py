@@ -203,21 +203,30 @@ class Stream:
     ) -> None:
         self._stop = threading.Event()
         self._peer = peer
-        self._arguments = (publisher, make, 1.0 / rate)
+        self._publisher = publisher
+        self._what = make, 1.0 / rate
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        return not self._stop.is_set()
+
+    def change(self, make: Callable[[], object], rate: float) -> None:
+        """Publish something else from now on, without the pause that a new publisher needs."""
+        self._what = make, 1.0 / rate
 
     def stop(self) -> None:
         if not self._stop.is_set():
             self._stop.set()
             self._thread.join(WAIT)
-            self._peer.unpublish(self._arguments[0])
+            self._peer.unpublish(self._publisher)
 
     def _run(self) -> None:
-        publisher, make, period = self._arguments
         due = time.monotonic()
         while not self._stop.is_set():
-            publisher.publish(make())
+            make, period = self._what
+            self._publisher.publish(make())
             due += period
             time.sleep(max(0.0, due - time.monotonic()))
 
