@@ -163,7 +163,11 @@ class TransitionMaker:
         self._release(step, end, transitions)
         if step.sequence == 1 or (end is not None and not is_at_end):
             # Before this tick: nothing leads here.  Cut off, unless an end was told of.
+            is_lost = self._is_told and end is not None and not is_at_end  # the tick at the end
+            self._episode.is_whole &= not is_lost
             self._finish(returns, is_cut=end is None or end.is_break)
+            if is_lost and end is not None and step.stamp > end.stamp + 1.5 * self._spec.dt:
+                self._episode.is_whole = False  # the first tick of the next one too
             last = end = None
         elif not self._is_told and self._is_new_play(seen, step, is_at_end=is_at_end):
             is_disabled = step.fault is not None and step.fault.code == 'W_DISABLED'

@@ -48,6 +48,27 @@ def test_an_episode_that_we_came_into_the_middle_of_is_not_whole():
     assert lengths(returns) == [(2, False), (1, True)]
 
 
+@pytest.mark.parametrize(
+    ('lost', 'expected'),
+    [
+        ((), [(2, False), (3, True), (2, True)]),
+        ((1, 2, 3, 4, 5), [(2, False), (2, True)]),  # it began to listen after the first end
+        ((7,), [(2, False), (1, False), (2, True)]),  # in the middle
+        ((8,), [(2, False), (2, False), (2, True)]),  # the tick at the end
+        ((8, 9), [(2, False), (2, False), (1, False)]),  # and the first one of the next
+    ],
+)
+def test_an_episode_of_which_a_tick_is_lost_is_not_whole(
+    lost: tuple[int, ...], expected: list[tuple[int, bool]]
+):
+    maker = make_maker(is_told=True)
+    for number in (4, 8, 11):
+        maker.end_episode(tick(number).stamp)
+    heard = (tick(number) for number in range(2, 12) if number not in lost)
+    _, returns = follow(maker, *heard)
+    assert lengths(returns) == expected
+
+
 def test_when_the_clock_begins_anew_old_ends_end_nothing():
     maker = make_maker()
     maker.end_episode(500.0)  # its ticks never came
