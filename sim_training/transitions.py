@@ -4,6 +4,7 @@ A transition is made of two ticks that follow each other without a gap, a fault 
 acts.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -159,15 +160,15 @@ class TransitionMaker:
         last, self._last = self._last, None
         seen, self._seen = self._seen, step
         end = self._end_before(step)
-        is_at_end = end is not None and end.stamp >= step.stamp - 0.5 * self._spec.dt
+        periods_after = (step.stamp - end.stamp) / self._spec.dt if end else -math.inf
+        is_at_end = end is not None and periods_after <= 0.5
         self._release(step, end, transitions)
         if step.sequence == 1 or (end is not None and not is_at_end):
             # Before this tick: nothing leads here.  Cut off, unless an end was told of.
-            is_lost = self._is_told and end is not None and not is_at_end  # the tick at the end
-            self._episode.is_whole &= not is_lost
+            # A simulation goes on at once: whatever tick is lost here, an episode lacks it.
+            self._episode.is_whole &= not (self._is_told and periods_after > 0.5)
             self._finish(returns, is_cut=end is None or end.is_break)
-            if is_lost and end is not None and step.stamp > end.stamp + 1.5 * self._spec.dt:
-                self._episode.is_whole = False  # the first tick of the next one too
+            self._episode.is_whole &= not (self._is_told and periods_after > 1.5)
             last = end = None
         elif not self._is_told and self._is_new_play(seen, step, is_at_end=is_at_end):
             is_disabled = step.fault is not None and step.fault.code == 'W_DISABLED'

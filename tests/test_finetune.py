@@ -79,12 +79,12 @@ def test_a_rehearsal_runs_goes_on_and_reports(
     assert 0.0 < first['latency_ms']['p50'] <= first['latency_ms']['p99']
     assert f'{first["missed"]} of {first["periods"]} periods without' in describe(first)
     assert {(row.acting, row.model) for row in rows} == {('base', load_policy(BALANCE).sha256)}
-    # The learner knows from the ticks what the simulation has counted.  Where a command came too
-    # late for its period, on a busy machine, they differ by less than the 1 that a period pays.
+    # The learner knows from the ticks what the simulation has counted; on a busy machine a command
+    # may come too late for its period, which costs some tenths.
     assert told
     for message in told:
         value = json.loads(message.data)['return']
-        assert any(abs(value - row.reward_sum) < 1.0 + row.missed for row in rows)
+        assert min(abs(value - row.reward_sum) for row in rows) < 1.0
 
     # As if the node had accepted a model meanwhile: it is scored, and put where it is found.
     policy = export_model(tmp_path / 'other.onnx', load_task('balance').spec)
