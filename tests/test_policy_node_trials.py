@@ -119,14 +119,20 @@ def test_an_emergency_stop_ends_a_trial(learner: Learner, arm: Arm):
     arm.wait_for_action(ACTION)
 
 
+def try_out(learner: Learner, arm: Arm, *action: float) -> tuple[str, int]:
+    """Let a candidate act on trial; return its sha256 and its number."""
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, action))
+    learner.wait_for('on trial', sha256)
+    arm.wait_for_action(action)
+    return sha256, arm.newest().model
+
+
 @pytest.mark.fault('F05', 'SAFE', 'E_OBS_RANGE')
 def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_once(
     learner: Learner, arm: Arm
 ):
-    learner.tell(0, 9.0, 10.0, 11.0)
-    sha256 = learner.offer(constant_model(SPEC, (0.65, -0.9)))
-    learner.wait_for('on trial', sha256)
-
+    sha256, _ = try_out(learner, arm, 0.65, -0.9)
     arm.send_states(arm.out_of_limits)
     told = learner.wait_for('rolled back', sha256)
     assert told['code'] == 'E_OBS_RANGE'
@@ -135,15 +141,6 @@ def test_a_candidate_under_which_the_robot_leaves_its_limits_is_rolled_back_at_o
     arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
     arm.wait_for_action(ACTION)
-
-
-def try_out(learner: Learner, arm: Arm, *action: float) -> tuple[str, int]:
-    """Let a candidate act on trial; return its sha256 and its number."""
-    learner.tell(0, 9.0, 10.0, 11.0)
-    sha256 = learner.offer(constant_model(SPEC, action))
-    learner.wait_for('on trial', sha256)
-    arm.wait_for_action(action)
-    return sha256, arm.newest().model
 
 
 @pytest.mark.fault('F05', 'SAFE', 'E_OBS_RANGE')
