@@ -79,7 +79,9 @@ def main(command: EvaluateCommand) -> dict[str, object]:
     policy = load_policy(command.model)
     if command.video is not None:
         check_writable(command.video)
-    env = make_matching_env(policy, task_of(policy, command.task), command.physics)
+    name = task_of(policy, command.task)
+    render_mode = None if command.video is None else 'rgb_array'
+    env = make_matching_env(policy, name, command.physics, render_mode)
     try:
         episodes = evaluate_policy(policy, env, command.episodes, command.seed)
         result = {
@@ -105,9 +107,11 @@ def task_of(policy: OnnxPolicy, asked: str | None) -> str:
     return name
 
 
-def make_matching_env(policy: OnnxPolicy, name: str, physics: Physics = NOMINAL) -> Env:
+def make_matching_env(
+    policy: OnnxPolicy, name: str, physics: Physics = NOMINAL, render_mode: str | None = None
+) -> Env:
     """Return the env of a task or Gymnasium id, refusing one whose contract is not the model's."""
-    env = make_env(name, 'rgb_array', physics)
+    env = make_env(name, render_mode, physics)
     if keys := differing_keys(env.contract, policy.spec):
         env.close()
         raise UserError(

@@ -25,9 +25,11 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
         if 'Bullet' in name and ':' not in name and name not in gymnasium.registry:
             _import_bullet()
         is_mujoco = _is_of_mujoco(name)
-        options = _filming() if is_mujoco and render_mode is not None else {}
+        options: dict[str, Any] = {}  # not even render_mode=None, which some envs do not take
+        if render_mode is not None:
+            options = {'render_mode': render_mode, **(_filming() if is_mujoco else {})}
         with _without_log_of_mujoco() if is_mujoco else contextlib.nullcontext():
-            env = gymnasium.make(name, render_mode=render_mode, **options)
+            env = gymnasium.make(name, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError(f"env '{name}' cannot be made: {_one_line(error)}") from error
     except gymnasium.error.Error as error:
@@ -39,6 +41,10 @@ def make_by_id(name: str, render_mode: str | None) -> gymnasium.Env:
         ) from error
     except Exception as error:  # somebody else's program: it may raise anything
         raise UserError(f"env '{name}' cannot be made: {raised(error)}") from error
+    modes = env.metadata.get('render_modes') or []
+    if render_mode is not None and render_mode not in modes:
+        env.close()
+        raise UserError(f"env '{name}' renders {modes or 'nothing'}; {render_mode} is needed")
     has_limit = env.spec is not None and env.spec.max_episode_steps is not None
     return env if has_limit else TimeLimit(env, LONGEST_EPISODE)
 

@@ -134,6 +134,21 @@ class CannotBeMade(PendulumEnv):
         raise FileNotFoundError(2, 'No such file', 'robot.xml')
 
 
+class Blind(PendulumEnv):
+    """It renders nothing, and takes no `render_mode`."""
+
+    metadata = {}  # noqa: RUF012 (as Gymnasium writes it)
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class OnScreen(PendulumEnv):
+    """It has a window, and no pictures."""
+
+    metadata = {'render_modes': ['human']}  # noqa: RUF012 (as Gymnasium writes it)
+
+
 class Slow(PendulumEnv):
     """It takes 0.25 s for a step, and has no frame rate."""
 
@@ -185,6 +200,8 @@ KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'FarBounded': (HasSpaces, {'actions': Box(-1e300, 1e300, (2,), np.float64)}),
     'NoActions': (HasSpaces, {'actions': Box(-1.0, 1.0, (0,))}),
     'ManyUnbounded': (HasSpaces, {'actions': Box(MANY, np.full(60, np.inf), dtype=np.float64)}),
+    'Blind': (Blind, {}),
+    'OnScreen': (OnScreen, {}),
     'Slow': (Slow, {}),
     'Timeless': (Timeless, {}),
     'place/2nd_Arm': (PendulumEnv, {}),

@@ -197,6 +197,33 @@ def test_a_model_is_not_scored_in_an_env_that_raises(tmp_path: Path):
         evaluate(EvaluateCommand(model, task=task, episodes=1))
 
 
+def test_an_env_that_takes_no_render_mode_is_trained_and_scored(tmp_path: Path):
+    task = 'odd_envs:Blind-v0'
+    train(short_command(task, tmp_path / 'run'))
+    model = tmp_path / 'model.onnx'
+    export_model(model, make_env(task).contract)
+    assert evaluate(EvaluateCommand(model, task=task, episodes=1))['length_mean'] == 200
+
+
+@pytest.mark.fault('D12', 'refused', 'UserError')
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('OnScreen', "renders ['human']; rgb_array is needed"),
+        ('Blind', "cannot be made: TypeError: Blind.__init__() got an unexpected keyword argument "
+         "'render_mode'"),
+    ],
+)  # fmt: skip
+def test_an_env_that_cannot_be_filmed_is_refused_before_an_episode(
+    tmp_path: Path, name: str, text: str
+):
+    task, model = f'odd_envs:{name}-v0', tmp_path / 'model.onnx'
+    export_model(model, make_env(task).contract)
+    with pytest.raises(UserError) as refusal:
+        evaluate(EvaluateCommand(model, task=task, episodes=1, video=tmp_path / 'film.mp4'))
+    assert str(refusal.value).startswith(f"env '{task}' {text}")
+
+
 @pytest.mark.parametrize(('task', 'said'), [('Pendulum-v1', None), ('odd_envs:Succeeds-v0', True)])
 def test_success_is_what_the_env_says_and_nothing_where_it_does_not(task: str, said: bool | None):
     env = make_env(task)
