@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 
 GREYS = ('0.35', '0.5', '0.65')  # of what others have published
 LONGEST_LINE = 110  # characters of the legend that fit
+HEIGHT = 4.0  # [inches] of the curves with title and axes
+LINE_HEIGHT = 0.19  # [inches] of the legend
 
 Group = tuple[str, str | None]  # a side and the preset of ours
 
 
 def draw_curves(env: str, groups: Mapping[Group, Sequence[Curve]], goal: Goal | None) -> bytes:
     """Return a PNG; a line is the mean over the seeds, its band reaches from lowest to highest."""
-    figure = Figure(figsize=(8.0, 5.5), dpi=100, layout='constrained')
+    figure = Figure(dpi=100, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(
         title=env, xlabel='environment steps', ylabel='return of the deterministic policy'
@@ -37,6 +39,9 @@ def draw_curves(env: str, groups: Mapping[Group, Sequence[Curve]], goal: Goal | 
             goal.reach, color='k', linestyle=':', linewidth=1.0, label=f'to reach: {goal.reach:g}'
         )
     axes.grid(alpha=0.3)
+    labels = axes.get_legend_handles_labels()[1]
+    lines = sum(1 + label.count('\n') for label in labels)
+    figure.set_size_inches(8.0, HEIGHT + lines * LINE_HEIGHT)
     figure.legend(loc='outside lower center', fontsize='small')
     picture = io.BytesIO()
     figure.savefig(picture, format='png')
