@@ -21,7 +21,7 @@ from sac_ros.endless_thread import EndlessThread
 from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
-from sac_ros.loop_topics import TAKEOVER, LoopTopics
+from sac_ros.loop_topics import CLOCK, TAKEOVER, LoopTopics
 from sac_ros.measurements import Measurements
 from sac_ros.messages import stamp_of
 from sac_ros.pace_clock import PaceClock
@@ -32,10 +32,9 @@ from sac_ros.state import RobotState
 from sac_ros.state_messages import StateMessage
 from sac_ros.timing import TickSchedule, TickStatistics, Watchdog
 
-IDLE_WAIT = 1.0  # [s] for a message while nothing has to be sent
+IDLE_WAIT = 1.0  # [s] for a message while nothing has to be sent by itself
 LONGEST_THOUGHT = 2.0  # [periods]; what was thought before is not acted on
 LONGEST_JOIN = 2.0  # [s] for a thread to end
-SIMULATED_WAIT = 0.001  # [s] between two looks at a clock that somebody else turns
 RECENT_OBSERVATIONS = 500  # by which a new model is compared with the running one
 
 
@@ -62,7 +61,7 @@ class ControlLoop:
         self._schedule = TickSchedule(spec.dt)
         self._watchdog = Watchdog(spec.dt)
         command = '~/shadow_command' if options.is_shadow else spec.topics['command'].name
-        self._topics = LoopTopics(node, spec, command)
+        self._topics = LoopTopics(node, spec, command, is_simulated=self._clock.is_simulated)
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False
@@ -172,14 +171,15 @@ class ControlLoop:
         if not (self._watcher.end(LONGEST_JOIN) and self._control.end(LONGEST_JOIN)):
             raise RuntimeError('the control thread hangs in the policy: the process must end')
         self._topics.destroy()
-        self._clock.destroy()
 
     def _serve(self, is_ending: threading.Event) -> None:
         """Take what arrives, and tick.  This is the control thread."""
         self.warn(ask_for_priority(self.options.realtime_priority))
         while not is_ending.is_set():
             for source, message in self._topics.reader.wait(self._patience()):
-                if source == TAKEOVER:
+                if source == CLOCK:
+                    self._clock.hear(message)
+                elif source == TAKEOVER:
                     self._hear_person(message)
                 else:
                     self._receive(source, message)
@@ -191,10 +191,8 @@ class ControlLoop:
 
     def _patience(self) -> float:
         """Return how long to wait for a state [s]."""
-        if not self._is_ticking:
-            return IDLE_WAIT
-        if self._clock.is_simulated:
-            return SIMULATED_WAIT
+        if not self._is_ticking or self._clock.is_simulated:
+            return IDLE_WAIT  # a state, /clock or `start` wakes
         return max(0.0, self._schedule.deadline - time.monotonic())
 
     def _receive(self, source: str, message: StateMessage) -> None:

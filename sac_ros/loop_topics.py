@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
 try:
@@ -24,15 +25,22 @@ from sac_ros.spec import TaskSpec
 from sac_ros.state_messages import TYPES
 from sac_ros.step_message import step_layout, step_message
 
-TAKEOVER = 'takeover'  # what the reader calls ~/takeover
+# What the reader calls ~/takeover and /clock.
+TAKEOVER = 'takeover'
+CLOCK = 'clock'
 ACKNOWLEDGE_TIMEOUT = 500_000_000  # [ns]: a dead robot must not keep the node from ending
 
 
 class LoopTopics:
     """The subscriptions that a contract needs and no other, its command, and the record."""
 
-    def __init__(self, node: LifecycleNode, spec: TaskSpec, command_topic: str) -> None:
-        """Join the topics; commands go to `command_topic` once the node is active."""
+    def __init__(
+        self, node: LifecycleNode, spec: TaskSpec, command_topic: str, *, is_simulated: bool
+    ) -> None:
+        """Join the topics; commands go to `command_topic` once the node is active.
+
+        /clock is among them when time `is_simulated`.
+        """
         self._node = node
         self._spec = spec
         self._layout = step_layout(spec)
@@ -41,11 +49,8 @@ class LoopTopics:
         )
         self._record = node.create_lifecycle_publisher(Float64MultiArray, '~/control_step', RECORD)
         group = OwnThread()
-        # A person is heard before the state makes the tick that is to obey.
-        takeover = node.create_subscription(
-            Float64MultiArray, '~/takeover', lambda message: None, STATE, callback_group=group
-        )
-        self.reader = Reader(node, group, {takeover: TAKEOVER, **dict(self._subscribe(group))})
+        subscriptions = dict(self._subscribe(group, is_simulated=is_simulated))
+        self.reader = Reader(node, group, subscriptions, first=CLOCK)
 
     def send(self, command: np.ndarray, stamp: float) -> None:
         """Publish a command, stamped `stamp` [s]."""
@@ -66,29 +71,38 @@ class LoopTopics:
         for publisher in (self._command, self._record):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _subscribe(self, group: OwnThread) -> Iterator[tuple[Subscription, str]]:
-        """Subscribe to the sources; the one that makes the tick comes last."""
+    def _subscribe(
+        self, group: OwnThread, *, is_simulated: bool
+    ) -> Iterator[tuple[Subscription, str]]:
+        """Subscribe to all that is read; the source that makes the tick comes last."""
+        if is_simulated:  # the time of a state is known before the state
+            yield self._subscription(Clock, '/clock', group, STATE), CLOCK
+        # A person is heard before the state makes the tick that is to obey.
+        yield self._subscription(Float64MultiArray, '~/takeover', group, STATE), TAKEOVER
         # Users may ask for another quality by the parameters `qos_overrides.<topic>...`, but not
         # for goals, which are heard in every quality.
         overriding = QoSOverridingOptions.with_default_policies()
         for source in reversed(self._spec.sources):
+            kind = TYPES[self._spec.source_type(source)].message_type
+            topic = self._spec.topics[source].name
             if source == 'goal':
                 for qos in GOAL:
-                    yield self._subscription(source, group, qos, None), source
+                    yield self._subscription(kind, topic, group, qos), source
             else:
                 # A copy, because rclpy writes what users ask for into it.
-                yield self._subscription(source, group, copy(STATE), overriding), source
+                yield self._subscription(kind, topic, group, copy(STATE), overriding), source
 
     def _subscription(
         self,
-        source: str,
+        kind: type,
+        topic: str,
         group: OwnThread,
         qos: QoSProfile,
-        overriding: QoSOverridingOptions | None,
+        overriding: QoSOverridingOptions | None = None,
     ) -> Subscription:
         return self._node.create_subscription(
-            TYPES[self._spec.source_type(source)].message_type,
-            self._spec.topics[source].name,
+            kind,
+            topic,
             lambda message: None,  # the reader takes the messages
             qos,
             callback_group=group,

@@ -52,7 +52,12 @@ def listed(names: Sequence[str]) -> str:
 def stamp_of(message: object) -> float:
     """Return when a message was measured [s], or 0.0 when it does not say."""
     header = getattr(message, 'header', None)
-    return 0.0 if header is None else header.stamp.sec + header.stamp.nanosec * 1e-9
+    return 0.0 if header is None else in_seconds(header.stamp)
+
+
+def in_seconds(time: Time) -> float:
+    """Return the time that a message says [s]."""
+    return float(time.sec + time.nanosec * 1e-9)
 
 
 def time_message(stamp: float) -> Time:

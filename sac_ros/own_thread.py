@@ -39,14 +39,17 @@ class Reader:
         group: OwnThread,
         subscriptions: Mapping[Subscription, str],
         services: Sequence[Service] = (),
+        first: str = '',
     ) -> None:
         """Serve `subscriptions` (-> name), in this order when several are ready, and `services`.
 
-        All of them must be in `group`.
+        All of them must be in `group`.  The one that is called `first` is looked at in any case,
+        so that what was sent on it before another message is never returned after that.
         """
         self._node = node
         self._subscriptions = dict(subscriptions)
         self._services = list(services)
+        self._first = first
         self._alarm = node.create_guard_condition(lambda: None, group)
         context = node.context.handle
         if context is None:
@@ -87,7 +90,7 @@ class Reader:
     def _take(self, ready: set[int]) -> list[tuple[str, object]]:
         arrived = []
         for subscription, name in self._subscriptions.items() if ready else ():
-            if subscription.handle.pointer in ready:
+            if subscription.handle.pointer in ready or name == self._first:
                 taken = subscription.handle.take_message(subscription.msg_type, False)
                 if taken is not None:
                     arrived.append((name, taken[0]))

@@ -3,30 +3,40 @@
 import threading
 import time
 
-from rclpy.clock import JumpThreshold
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
+from rosgraph_msgs.msg import Clock
+
+from sac_ros.messages import in_seconds
 
 LONGEST_OVERTAKING = 1.0  # [s] by which a state may be ahead of simulated time
 
 
 class PaceClock:
-    """The clocks of a node: the one that somebody sets or simulates, and the steady one."""
+    """The clocks of a node: the one that somebody sets or simulates, and the steady one.
+
+    Simulated time is heard by the thread that hears the states, in the order in which both were
+    sent.  The node's own clock is set by the executor, which may come to it after the state of
+    the same instant.
+    """
 
     def __init__(self, node: LifecycleNode) -> None:
         """Take the node's clock, simulated if its parameter `use_sim_time` says so."""
         self._clock = node.get_clock()
         self.is_simulated = bool(node.get_parameter('use_sim_time').value)
+        self._simulated: float | None = None  # [s], as heard last
         self._has_turned_back = threading.Event()
-        self._turn = self._clock.create_jump_callback(
-            JumpThreshold(
-                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
-            ),
-            post_callback=lambda jump: self._has_turned_back.set(),
-        )
+
+    def hear(self, message: Clock) -> None:
+        """Take what a simulation says the time is."""
+        heard = in_seconds(message.clock)
+        if self._simulated is not None and heard < self._simulated:
+            self._has_turned_back.set()
+        self._simulated = heard
 
     def now(self) -> float:
         """Return the time that stamps are given in [s]."""
+        if self._simulated is not None:
+            return self._simulated
         return self._clock.now().nanoseconds * 1e-9
 
     def pace_time(self, now: float) -> float:
@@ -55,7 +65,3 @@ class PaceClock:
             return False
         self._has_turned_back.clear()
         return True
-
-    def destroy(self) -> None:
-        """Listen to the clock no longer."""
-        self._turn.unregister()

@@ -104,7 +104,7 @@ class SimNode(Node):
         self.create_service(Trigger, '~/reset', self._reset)
         self._begin()
         factor = float(self.get_parameter('real_time_factor').value)
-        self.create_timer(spec.dt / factor, self._advance, clock=steady_clock())
+        self._timer = self.create_timer(spec.dt / factor, self._on_time, clock=steady_clock())
         self.get_logger().info(f"simulated robot of '{spec.name}' at {spec.control_rate:g} Hz")
 
     def close(self) -> None:
@@ -126,6 +126,12 @@ class SimNode(Node):
         self._silent_periods = 0
         if self._env.goal is not None:
             self._publish('goal', self._stamp())
+
+    def _on_time(self) -> None:
+        """Begin a period.  Where time is ours, one that began late is not made up for."""
+        if self._has_clock:
+            self._timer.reset()
+        self._advance()
 
     def _advance(self) -> None:
         """Let one control period pass."""

@@ -1,26 +1,22 @@
-"""What a policy node does when its robot's state, its own process or its clock go wrong."""
+"""What a policy node does when its robot's state or its own process go wrong."""
 
 import signal
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_state
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import NodeProcess, running
-from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start, wait_for_values
+from policy_nodes import LONE_NODE, NODE, Arm, settle, start, wait_for_values
 from rclpy.serialization import serialize_message
 from ros import Peer, policy_status, values_of, wait_for
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from sac_ros.control_step import Mode
-from sac_ros.state_messages import state_message
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros
@@ -189,68 +185,6 @@ def test_a_node_that_was_frozen_for_two_seconds_stops_first_and_sends_no_burst(
     seconds = steps[19].stamp - steps[0].stamp
     assert seconds > 19 * 0.02 * 0.5  # twenty periods, not one moment
     arm.wait_for_mode(Mode.ACTIVE)
-
-
-@pytest.mark.fault('G09', 'INACTIVE', 'E_CLOCK_ABSENT')
-def test_simulated_time_that_nobody_tells_is_waited_for_aloud(model: Path, lone_arm: Arm):
-    with running(*start(model=model, autostart=True, use_sim_time=True)) as node:
-        lone_arm.send_states()
-        node.wait_for_log('waiting: E_CLOCK_ABSENT: use_sim_time is true')
-        settle()
-        assert lone_arm.commands == []
-
-
-@pytest.mark.fault('G10', 'SAFE', 'W_CLOCK_JUMP')
-def test_with_simulated_time_the_ticks_follow_the_clock_also_when_it_begins_again(
-    model: Path, peer: Peer, lone_arm: Arm
-):
-    clock = peer.node.create_publisher(Clock, '/clock', 10)
-    publisher = lone_arm.publisher()
-
-    def advance(period: int) -> None:
-        now = state_message(SPEC, 'joint_states', make_state(), period * SPEC.dt)
-        clock.publish(Clock(clock=now.header.stamp))
-        publisher.publish(now)
-
-    def tick(period: int) -> None:
-        count = len(lone_arm.records)
-        advance(period)
-        wait_for(lambda: len(lone_arm.records) > count, 'the tick of this period')
-
-    with running(*start(model=model, autostart=True, use_sim_time=True)) as node:
-        period = 0
-
-        def is_active() -> bool:
-            nonlocal period
-            period += 1
-            advance(period)
-            time.sleep(0.02)
-            return 'active: the policy' in node.log()
-
-        wait_for(is_active, 'activation on simulated time')
-        for i in range(1, 101):  # ten times faster than the wall, if the machine can
-            tick(period + i)
-        first, last = lone_arm.steps()[-100], lone_arm.steps()[-1]
-        assert last.sequence - first.sequence == 99
-        assert last.stamp - first.stamp == pytest.approx(99 * 0.02)
-        count = len(lone_arm.records)
-        settle()  # the clock stands still, and so do we
-        assert len(lone_arm.records) <= count + 1
-        for again in range(1, 40):  # a bag that is played again
-            advance(again)
-            time.sleep(0.02)
-        lone_arm.wait_for_mode(Mode.ACTIVE)
-        steps = lone_arm.steps(count)
-        codes = [step.fault.code for step in steps if step.fault]
-        assert 'W_CLOCK_JUMP' in codes
-        jump = next(s for s in steps if s.fault and s.fault.code == 'W_CLOCK_JUMP')
-        assert jump.mode is Mode.SAFE
-        assert steps[-1].mode is Mode.ACTIVE
-        assert node.end(signal.SIGINT) == 0
-        wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
-        assert 'Traceback' not in node.log()
-    for one in (clock, publisher):
-        peer.unpublish(one)
 
 
 @pytest.mark.fault('G17', 'ACTIVE', 'W_RT_DENIED')

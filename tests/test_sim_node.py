@@ -205,6 +205,20 @@ def test_the_clock_goes_on_over_episodes_and_dates_the_states(simulate, peer: Pe
     assert stamps & {round(time / 0.02) for time in times}
 
 
+@pytest.mark.parametrize('publish_clock', [False, True])
+def test_a_late_period_is_made_up_for_only_by_a_robot_in_real_time(
+    simulate, peer: Peer, publish_clock: bool
+):
+    node = simulate(task='balance', publish_clock=publish_clock, real_time_factor=0.01)
+
+    def rest_after_late_period() -> float:
+        time.sleep(1.0)  # of a period of 2 s
+        node._on_time()
+        return node._timer.time_until_next_call() * 1e-9
+
+    assert (peer.do(rest_after_late_period) > 1.5) is publish_clock
+
+
 def test_it_ends_after_its_episodes_and_warns_once_when_commands_stop(peer: Peer):
     results = peer.listen(String, '/sim/sim_node/episode', QoSProfile(depth=10))
     words = parameters(task='reach', episodes=1, real_time_factor=10.0)
