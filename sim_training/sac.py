@@ -80,7 +80,8 @@ class SAC:
         alpha = math.log(config.initial_alpha)
         self.log_alpha = torch.tensor(alpha, device=self.device, requires_grad=True)
         # One and the same for each element of the action: the text below equation 19.
-        self.target_entropy = config.target_entropy * len(action_lower)
+        self.action_size = len(action_lower)
+        self.target_entropy = torch.zeros((), device=self.device)  # [nat], set by each update
         self.reward_scale = torch.ones((), device=self.device)  # see return_scale.py
         self.updates = 0
         self.generator = torch.Generator().manual_seed(seed)  # of every action that is sampled
@@ -151,10 +152,8 @@ class SAC:
         when only the critics are to learn.
         """
         config = self.config
-        last = config.learning_rate
-        if config.final_learning_rate is not None:
-            last += progress * (config.final_learning_rate - config.learning_rate)
-        rate = torch.tensor(last, device=self.device)
+        rate = torch.tensor(config.learning_rate_at(progress), device=self.device)
+        self.target_entropy.fill_(config.target_entropy_at(progress) * self.action_size)
         batches = Batch(*(field.to(self.device) for field in batches))
         is_low = config.precision == 'bfloat16'  # no cache: weights change in mid-update
         products = torch.autocast(self.device.type, torch.bfloat16, is_low, cache_enabled=False)
@@ -185,7 +184,7 @@ class SAC:
 
     def draws(self) -> Draws:
         """Draw what the next update takes from chance."""
-        return draw(self.config, len(self.acting.action_middle), self.generator, self.device)
+        return draw(self.config, self.action_size, self.generator, self.device)
 
     def target(self, batch: Batch, draws: Draws) -> Tensor:
         """Return what every critic should say of the batch; see ValueHead.target."""

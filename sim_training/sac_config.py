@@ -105,6 +105,11 @@ class SACConfig:
     target_entropy: float = -1.0
     """Entropy [nat] for each element of the action that the temperature holds the policy at."""
 
+    final_target_entropy: float | None = None
+    """Target entropy at the last step of the run, approached in a straight line; by default it
+    stays as it is.  Where noise costs much, as where each fall does, a policy that explores
+    much stays careful until its noise goes."""
+
     backup_entropy: bool = True
     """Count the entropy of the next step in its value."""
 
@@ -175,8 +180,10 @@ class SACConfig:
         for name in ('reset_every', 'average_actor'):
             yield name, getattr(self, name) >= 0, '0 or more'
         # No policy has more than uniformly random actions: the temperature would only grow.
-        is_reachable = -math.inf < self.target_entropy < math.log(2.0)
-        yield 'target_entropy', is_reachable, 'finite and below log 2 = 0.69'
+        for name in ('target_entropy', 'final_target_entropy'):
+            entropy = getattr(self, name)
+            is_reachable = entropy is None or -math.inf < entropy < math.log(2.0)
+            yield name, is_reachable, 'finite and below log 2 = 0.69'
         share, size = self.prior_fraction, self.batch_size
         is_share = share in (0.0, 1.0) or (0.0 < share < 1.0 and 0 < round(share * size) < size)
         yield 'prior_fraction', is_share, '0 to 1, and a row of each batch or more on either side'
@@ -194,6 +201,19 @@ class SACConfig:
         """Return the units of each hidden layer of every critic."""
         return self.critic_sizes or self.hidden_sizes
 
+    def learning_rate_at(self, progress: float) -> float:
+        """Return Adam's step size when `progress` of the run is over, 0 to 1."""
+        return _on_the_way(self.learning_rate, self.final_learning_rate, progress)
+
+    def target_entropy_at(self, progress: float) -> float:
+        """Return the target entropy [nat] when `progress` of the run is over, 0 to 1."""
+        return _on_the_way(self.target_entropy, self.final_target_entropy, progress)
+
     def updates_before(self, step: int) -> int:
         """Return how many updates belong to the first `step` environment steps."""
         return math.floor(max(0, step - self.learning_starts) * self.utd_ratio)
+
+
+def _on_the_way(first: float, last: float | None, progress: float) -> float:
+    """Return what is between two numbers, in a straight line; the first one without a last."""
+    return first if last is None else first + progress * (last - first)

@@ -22,7 +22,8 @@ DEFAULTS = {
     'tau': 0.02, 'learning_rate': 0.0007, 'final_learning_rate': None, 'adam_beta1': 0.9,
     'batch_size': 256, 'learning_starts': 1000, 'replay_capacity': 1000000, 'utd_ratio': 1.0,
     'policy_delay': 1, 'n_step': 1, 'reset_every': 0, 'learn_alpha': True, 'initial_alpha': 0.1,
-    'target_entropy': -1.0, 'backup_entropy': True, 'exploration': 'white',
+    'target_entropy': -1.0, 'final_target_entropy': None, 'backup_entropy': True,
+    'exploration': 'white',
     'normalise_observation': False, 'normalise_reward': False, 'average_actor': 0,
     'precision': 'float32', 'prior_fraction': 0.0,
 }  # fmt: skip

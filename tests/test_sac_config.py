@@ -26,6 +26,8 @@ SHARE = '0 to 1, and a row of each batch or more on either side'
         ('utd_ratio', 0.0, 'finite and above 0'),
         ('target_entropy', math.nan, 'finite and below log 2 = 0.69'),
         ('target_entropy', 1.0, 'finite and below log 2 = 0.69'),
+        ('final_target_entropy', 1.0, 'finite and below log 2 = 0.69'),
+        ('final_target_entropy', -math.inf, 'finite and below log 2 = 0.69'),
         ('initial_alpha', -0.1, 'finite and above 0'),
         ('critic_sizes', (), r'widths of 1 or more'),
         ('target_subset', 0, '1 to critics 2'),

@@ -138,7 +138,20 @@ def test_the_entropy_of_the_next_step_may_be_left_out_of_its_value():
 
 
 def test_the_target_entropy_is_given_for_each_element_of_the_action():
-    assert make_agent(target_entropy=-0.5).target_entropy == -1.0  # two elements
+    agent = make_agent(target_entropy=-0.5)
+    agent.update(make_batch())
+    assert agent.target_entropy == -1.0  # two elements
+
+
+@pytest.mark.parametrize(('progress', 'entropy'), [(0.0, 0.5), (0.25, 0.0), (1.0, -1.5)])
+def test_the_target_entropy_goes_in_a_straight_line_to_the_last_one(
+    progress: float, entropy: float
+):
+    agent = make_agent(target_entropy=0.5, final_target_entropy=-1.5)
+    losses = agent.update(make_batch(), progress)
+    # Equation 23, by what the update says: the mean of -log pi, and 0.1, the first temperature.
+    expected = 0.1 * (losses.entropy - 2.0 * entropy)
+    torch.testing.assert_close(losses.temperature, expected)
 
 
 def test_the_actor_may_climb_the_mean_of_the_critics():
