@@ -74,7 +74,7 @@ class PolicyController:
         self._forbidden: dict[str, Fault] = {}  # code -> why others forbid the policy to act
         self._sequence = 0
         self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
-        self._ramp_ticks = 0  # in which the policy has acted since the last start
+        self._ramp = 0.0  # the part of its say that the policy has gained since the last start
         self._now = -math.inf  # [s]: of the newest tick
         self._is_overrun = False
 
@@ -105,7 +105,7 @@ class PolicyController:
                 self.noise.restart()
             self._sequence = self._bad_ticks = self._nonfinite_actions = 0
             self._good_ticks = RECOVER_PERIODS
-            self._ramp_ticks, self._is_overrun = 0, False
+            self._ramp, self._is_overrun = 0.0, False
             self._now = now
             self.mode = Mode.ACTIVE
         return fault
@@ -205,8 +205,8 @@ class PolicyController:
             action = thought.action
             if self.noise is not None and not thought.is_takeover:
                 action = self.noise.added_to(action)
-            self._ramp_ticks += 1
-            command = self._action_map.to_command(action, self._scale())
+            self._climb_ramp()
+            command = self._action_map.to_command(action, self._ramp * self.speed_scale)
             thought = replace(thought, action=action)
         elif self.mode is Mode.HOLD:
             command = self._action_map.previous
@@ -275,7 +275,7 @@ class PolicyController:
         if fault is None:
             self._good_ticks, self._bad_ticks = self._good_ticks + 1, 0
             if self.mode is Mode.SAFE and self._good_ticks >= RECOVER_PERIODS:
-                self._ramp_ticks = 0
+                self._ramp = 0.0
                 self.mode = Mode.ACTIVE
             elif self.mode is Mode.HOLD:
                 self.mode = Mode.ACTIVE
@@ -292,8 +292,7 @@ class PolicyController:
     def _is_bridged(self, fault: Fault) -> bool:
         return fault.code in BRIDGED and self._bad_ticks <= HOLD_PERIODS
 
-    def _scale(self) -> float:
-        """Return how much of the action is carried out: all of it, but for slow starts."""
+    def _climb_ramp(self) -> None:
+        """Give the policy a period's more say; what it has, another `ramp_time` leaves to it."""
         ramp_periods = self.ramp_time * self.spec.control_rate
-        ramp = min(1.0, self._ramp_ticks / ramp_periods) if ramp_periods > 0.0 else 1.0
-        return ramp * self.speed_scale
+        self._ramp = min(1.0, self._ramp + 1.0 / ramp_periods) if ramp_periods > 1.0 else 1.0

@@ -52,6 +52,26 @@ def test_the_ramp_begins_anew_after_each_stop():
     assert first(steps) == [0.0] * 9 + [0.25, 0.5, 0.75, 1.0]
 
 
+def test_a_longer_ramp_takes_nothing_from_a_policy_that_has_its_say():
+    controller = active(make_spec(max_rate=math.inf))
+    controller.ramp_time = 2 * DT
+    before = first(run(controller, 3))
+    controller.ramp_time = 100 * DT
+
+    assert before + first(run(controller, 2, start=4)) == [0.5, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_another_ramp_time_counts_for_what_is_left_of_the_ramp():
+    controller = active(make_spec(max_rate=math.inf))
+    controller.ramp_time = 4 * DT
+    before = first(run(controller, 2))
+    controller.ramp_time = 10 * DT
+    slower = first(run(controller, 2, start=3))
+    controller.ramp_time = 0.0
+
+    assert before + slower + first(run(controller, 1, start=5)) == [0.25, 0.5, 0.6, 0.7, 1.0]
+
+
 def test_a_position_ramps_away_from_where_the_robot_was_measured():
     spec = make_spec(interface='position', stop='hold', max_rate=math.inf, lower=-3.0, upper=3.0)
     controller = active(spec)  # the shoulder is at 0.1 rad, the policy asks for 1 rad
