@@ -1,6 +1,6 @@
 """Learning curves of ours and of Stable-Baselines3 on the same envs, budgets and seeds.
 
-    python benchmarks/learning.py train --env Hopper-v5 --side sac_ros --preset crossq
+    python benchmarks/learning.py train --env Hopper-v5 --side sac_ros --preset flash
     python benchmarks/learning.py train --env Hopper-v5 --side sac_ros --preset flash+utd_ratio=2
     python benchmarks/learning.py train --env Hopper-v5 --side sb3_sac --seeds 0 1 2
     python benchmarks/learning.py report

@@ -53,7 +53,7 @@ class TrainCommand:
     compute their next steps while the agent learns from the last ones."""
 
     ray: str | None = None
-    """Play the envs on a Ray cluster, in `envs` collectors (1: in one for each free processor):
+    """Play the envs on a Ray cluster, in `envs` collectors (1: in one for each processor but one):
     auto (the cluster of this machine, or a new one), local, or an address such as head:6379."""
 
     threads: int = 1

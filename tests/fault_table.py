@@ -21,7 +21,9 @@ INTRODUCTION = """\
 
 Every row is a test that injects a fault and asserts where it ends: in a mode of the node (HOLD,
 SAFE, FAULT, ...), in a refusal, in an exit status; and which code says so. `SAFE` and `FAULT`
-publish the stop command in every period. The codes are explained in `sac_ros/fault.py`.
+publish the stop command in every period. The codes are explained in `sac_ros/fault.py`. Listed
+too, and without a test, are the faults of two parts that do not exist yet: the model as C code
+(group I) and recorded bags (E03, E04, E13, E14).
 
 Written from the tests by `make faults`; a test of its own says when it is out of date.
 """
