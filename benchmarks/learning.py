@@ -86,7 +86,11 @@ def train(options: object) -> None:
         for job in jobs:
             facts = read_facts(job)
             if facts is not None and facts.steps >= job.steps:
-                print(f'learning: {job.curve} is finished, {facts.steps} steps', file=sys.stderr)
+                print(
+                    f'learning: {job.curve} is finished: {facts.steps} steps, {facts.episodes} '
+                    f'episodes every {facts.evaluate_every}, {facts.threads} thread(s)',
+                    file=sys.stderr,
+                )
                 continue
             _train(job, signals)
             if signals.received is not None:
@@ -132,7 +136,6 @@ def report(options: object) -> None:
 
 
 def _train(job: Job, signals: StopSignals) -> None:
-    job.facts.unlink(missing_ok=True)  # of a shorter training, which this one goes beyond
     if job.side == OURS:
         from learning_ours import train_ours  # torch and the peers take seconds to import
 

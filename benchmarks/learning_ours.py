@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from learning_results import Evaluation, Facts, Job, machine, write_curve, write_facts
 
@@ -22,6 +23,8 @@ def train_ours(job: Job, signals: StopSignals) -> None:
 
     Raises UserError, and SystemExit when a signal has stopped it: then the run is saved.
     """
+    _check_length(job)
+    job.facts.unlink(missing_ok=True)  # of a shorter training, which this one goes beyond
     if _steps_of_finished(job.run) < job.steps:
         try:
             run_sac_ros(_train_words(job), signals)
@@ -72,6 +75,19 @@ def run_sac_ros(words: list[str], signals: StopSignals) -> None:
         raise UserError(f'sac-ros {words[0]} ended with status {child.returncode}{_error(output)}')
 
 
+def _check_length(job: Job) -> None:
+    """Refuse to make a finished training longer where its steps have decided how it learns."""
+    steps = _steps_of_finished(job.run)
+    if 0 < steps < job.steps:
+        for option, value in _ran(job)['sac'].items():
+            if option.startswith('final_') and value is not None:
+                raise UserError(
+                    f'{job.run} was trained for {steps} steps, over which sac.{option} was '
+                    f'approached; {job.steps} are another training: delete that folder and '
+                    f'{job.curve.name}, or name other folders by --runs and --results'
+                )
+
+
 def _train_words(job: Job) -> list[str]:
     begun = (job.run / RUN_FILE).exists()
     how = ['--resume'] if begun else ['--seed', job.seed, *_preset_words(job)]
@@ -98,6 +114,12 @@ def _error(output: str) -> str:
     return f': {json.loads(output)["error"]}' if output else ''
 
 
+def _ran(job: Job) -> dict[str, Any]:
+    """Return the options of a run: those that it was begun with stay when it is gone on with."""
+    command: dict[str, Any] = read_run_file(job.run)['command']  # type: ignore[assignment]
+    return command
+
+
 def _steps_of_finished(run: Path) -> int:
     """Return the steps of a run that is over; 0 for one that is not, or was never begun."""
     if not (run / RUN_FILE).exists():
@@ -119,13 +141,13 @@ def _score_file(job: Job) -> None:
 
 def _write_facts(job: Job, score: object, sha256: object) -> None:
     assert isinstance(score, float)
-    commit = read_run_file(job.run)['commit']
+    commit, ran = read_run_file(job.run)['commit'], _ran(job)
     facts = Facts(
         steps=_steps_of_finished(job.run),
-        evaluate_every=job.evaluate_every,
-        episodes=job.episodes,
+        evaluate_every=ran['evaluate_every'],
+        episodes=ran['evaluation_episodes'],
         first_seed=FIRST_EVALUATION_SEED,
-        threads=job.threads,
+        threads=ran['threads'],
         machine=machine(),
         versions=library_versions(),
         settings=' '.join(_preset_words(job)),

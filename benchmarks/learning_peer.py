@@ -39,6 +39,7 @@ ALGORITHMS: dict[str, Callable[..., BaseAlgorithm]] = {
 def train_peer(job: Job, should_stop: Callable[[], bool]) -> None:
     """Train from the first step and write the curve as it grows.  Raises UserError."""
     settings, whose = find_settings(job.side, job.env)
+    job.facts.unlink(missing_ok=True)  # of a shorter training
     torch.set_num_threads(job.threads)
     with contextlib.ExitStack() as stack:
         evaluation_env = make_env(job.env)

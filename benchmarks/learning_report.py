@@ -11,11 +11,11 @@ from learning_results import (
     Evaluation,
     Facts,
     Job,
-    final_score,
     first_above,
     lowest_from,
     read_all,
     read_facts,
+    score_of,
 )
 from page import write_part
 
@@ -62,7 +62,7 @@ def _section(env: str, trained: Trained, facts: Mapping[Job, Facts | None]) -> I
     yield HEAD
     groups = _grouped(trained)
     peer = [
-        final_score(curve)
+        score_of(curve)
         for job, curve in trained.items()
         if job.group == (PEER, None) and facts[job] is not None
     ]
@@ -108,7 +108,7 @@ def _row(
     goal: Goal | None,
 ) -> str:
     group = jobs[0].group
-    finals = [final_score(curve) for curve in curves]
+    finals = [score_of(curve) for curve in curves]
     steps = sorted({curve[-1].step for curve in curves})
     mean, low, high = np.mean(finals), min(finals), max(finals)
     cells = [
@@ -169,7 +169,7 @@ def _verdict(
         lowest = min(lowest_from(curve, goal.holds_from) for curve in curves)
         if lowest < goal.reach:
             return f'not reached, lowest {_number(lowest)}'
-    elif float(np.mean([final_score(curve) for curve in curves])) < goal.reach:
+    elif float(np.mean([score_of(curve) for curve in curves])) < goal.reach:
         return 'not reached'
     return 'reached' if is_file_good else 'not reached by the exported file'
 

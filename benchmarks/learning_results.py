@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
+from sim_training.rollout import final_score
 
 HEADER = ['step', 'return', 'seconds']
 KIND = r'\w+(?:\+\w+=-?[\w.]+)*'  # a preset and its options that are different: flash+utd_ratio=2
@@ -145,9 +146,9 @@ def read_facts(job: Job) -> Facts | None:
         raise UserError(f'{job.facts}: {where or "the file"}: {first["msg"]}') from error
 
 
-def final_score(curve: Curve) -> float:
-    """Return the mean of the final tenth of the evaluations, of one at least."""
-    return float(np.mean([score for _, score, _ in curve[-math.ceil(len(curve) / 10) :]]))
+def score_of(curve: Curve) -> float:
+    """Return the mean of the final tenth of the evaluations."""
+    return final_score([score for _, score, _ in curve])
 
 
 def lowest_from(curve: Curve, step: int) -> float:

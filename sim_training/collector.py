@@ -15,7 +15,8 @@ from sac_ros.errors import UserError
 from sim_training.checkpoint import Playing
 from sim_training.env_error import EnvError
 from sim_training.env_process import Answer, EnvHere, EnvProcess, end_processes
-from sim_training.run_state import Run, check_learning, steps_of_episode
+from sim_training.run_state import Run, steps_of_episode
+from sim_training.sac_state import check_learning
 
 
 def make_collector(run: Run, env: gymnasium.Env) -> 'Collector':
@@ -60,7 +61,7 @@ class Collector:
             answers = [env.answer() for env in self._envs]
             self._remember(run, answers)
         except UserError:
-            check_learning(run)  # actions that are not finite come from weights that are not
+            check_learning(run.agent)  # actions that are not finite come from weights that are not
             raise
         self._go_on(run, answers)
         if self._is_ahead:
@@ -93,7 +94,8 @@ class Collector:
                 step = (
                     observation, unit_action, answer.reward, env.observation, answer.terminated
                 )  # fmt: skip
-                run.remember(number, step, answer.terminated or answer.truncated)
+                is_over = answer.terminated or answer.truncated
+                run.remember(number, step, run.playing[number].length + 1 if is_over else None)
             except UserError as error:
                 raise EnvError(f'{env.label}{error}') from error
 

@@ -24,6 +24,7 @@ from sim_training.evaluate import evaluate_policy, summary
 from sim_training.networks import Actor
 from sim_training.parity import check_parity, mean_actions, plausible_observations, rounding
 from sim_training.run_file import read_run_file
+from sim_training.tasks import is_file
 
 OPSET, IR_VERSION = 17, 8  # old enough for the onnxruntime of a robot's Ubuntu 22.04
 GOLDEN_PAIRS = 16
@@ -55,6 +56,9 @@ class ExportCommand:
     episodes: int = 20
     """Episodes by which the file is scored; the scores are written into it."""
 
+    task: str | None = None
+    """Where the files of a task of your own are now; by default where they were in training."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""
         if self.out.suffix != '.onnx':
@@ -69,7 +73,7 @@ def main(command: ExportCommand) -> dict[str, object]:
     run = read_run_file(command.run)
     actor, facts = read_actor(weights)
     origin = _origin(command, run, facts)
-    env = make_env(facts.command.task)
+    env = make_env(command.task or facts.command.task)
     try:
         check_contract(facts, env.contract, str(weights))
         check_writable(command.out)
@@ -92,8 +96,9 @@ def main(command: ExportCommand) -> dict[str, object]:
 
 def _origin(command: ExportCommand, run: Mapping[str, object], facts: Facts) -> dict[str, object]:
     """Return where the actor of a run comes from."""
+    task = facts.command.task
     return {
-        'env': facts.command.task,
+        'env': Path(task).name if is_file(task) else task,  # no path of this machine in a model
         'seed': facts.command.seed,
         'steps': facts.counters.step,
         'weights': command.weights,

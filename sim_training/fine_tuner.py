@@ -25,14 +25,14 @@ from sim_training.replay_buffer import Batch, ReplayBuffer, sample_shares
 from sim_training.run_file import library_versions
 from sim_training.sac import SAC
 from sim_training.sac_config import SACConfig
-from sim_training.sac_state import ACTORS, restore_sac, sac_arrays
+from sim_training.sac_state import ACTORS, check_learning, check_losses, restore_sac, sac_arrays
 from sim_training.transitions import Transition
 
 CHECKPOINT = 'learner.safetensors'
 DEVIATION = 0.15  # of the actor at the start, before tanh: that of the target entropy -0.5
 WARM_UP = 6_000  # updates of the critics on prior data
 PATIENCE = 2_000  # transitions of the robot before the actor learns
-TAUGHT = 50_000  # transitions of people that are kept beside the prior data
+TAUGHT = 50_000  # transitions of people that fit beside the prior data; more push these out
 AT_ONCE = 10  # updates between two looks at whether to stop
 
 
@@ -138,14 +138,12 @@ class FineTuner:
         """Learn from so many batches.  Raises UserError when learning has diverged."""
         size = self.config.batch_size
         # Where people alone have shown something, one transition counts once in a batch.
-        share = min(round(self.config.prior_fraction * size), self._prior.size)
+        share = min(self.config.prior_rows, self._prior.size)
         parts = (self._prior, share), (self._replay, size - share)
         batches = sample_shares(parts, self._generator, count)
         self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
         self._owed -= count
-        for name, value in self.agent.losses._asdict().items():
-            if not torch.isfinite(value):
-                raise UserError(f'learning has diverged: {name} is {float(value)}')
+        check_losses(self.agent)
 
     def candidate(self) -> bytes:
         """Return the exported actor as a model, checked against torch.  Raises UserError."""
@@ -158,7 +156,8 @@ class FineTuner:
         return build_policy(self.agent.exported, self.spec, origin, 'the candidate')[1]
 
     def save(self) -> None:
-        """Write the checkpoint.  Raises UserError."""
+        """Write the checkpoint.  Raises UserError, also when learning has diverged."""
+        check_learning(self.agent)
         facts = json.dumps({**self._identity(), 'generator': self._generator.bit_generator.state})
         write_arrays(self.folder / CHECKPOINT, sac_arrays(self.agent), facts)
 

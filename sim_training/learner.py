@@ -192,7 +192,13 @@ class LearnerNode(Node):
 
     def _simulate(self) -> list[Transition]:
         """Return what the model does in the unchanged simulation."""
-        if self._options.prior_steps == 0 or self._options.sac.prior_fraction == 0.0:
+        if self._options.prior_steps == 0:
+            return []
+        if self._options.sac.prior_fraction == 0.0:
+            self.get_logger().warning(
+                f'prior_steps is {self._options.prior_steps} and nothing is simulated: the preset '
+                'has sac.prior_fraction 0'
+            )
             return []
         with contextlib.closing(make_env(self._task)) as env:
             options = self._options

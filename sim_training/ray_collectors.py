@@ -19,7 +19,8 @@ from sac_ros.errors import UserError
 from sim_training.checkpoint import Playing
 from sim_training.ray_cluster import join_cluster, leave_cluster, processors
 from sim_training.remote_collector import Chunk, Place, RemoteCollector, Weights
-from sim_training.run_state import Run, check_learning, save_run
+from sim_training.run_state import Run, save_run
+from sim_training.sac_state import check_learning
 
 STEPS = 50  # asked for in one request: 1 s at 50 Hz
 WAIT = 1.0  # [s] after which `collect` returns with nothing, so that a signal is not left waiting
@@ -234,9 +235,9 @@ def add_chunk(run: Run, number: int, chunk: Chunk, end: int) -> None:
     try:
         for i, row in enumerate(rows[:left], start=1):
             run.counters.step += 1
-            run.remember(number, row, chunk.episode_return is not None and i == len(rows))
+            run.remember(number, row, chunk.episode_length if i == len(rows) else None)
     except UserError:
-        check_learning(run)  # actions that are not finite come from weights that are not
+        check_learning(run.agent)  # actions that are not finite come from weights that are not
         raise
     if chunk.episode_return is not None and len(rows) <= left:
         run.counters.episode_returns.append(chunk.episode_return)

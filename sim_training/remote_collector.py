@@ -40,6 +40,7 @@ class Chunk(NamedTuple):
 
     columns: dict[str, np.ndarray]  # float32, a row for each step, by the names of COLUMNS
     episode_return: float | None  # undiscounted, if the last step ended the episode
+    episode_length: int | None  # its steps, likewise
     version: int  # of the weights that chose the actions; 0: they were random
 
 
@@ -80,14 +81,14 @@ class RemoteCollector:
         """
         if weights is not None and weights.version != self._version:
             self._load(weights)
-        rollout, rows, episode_return = self._rollout, [], None
+        rollout, rows, episode_return, episode_length = self._rollout, [], None, None
         for _ in range(steps):
             observation = rollout.observation
             unit_action = self._random() if weights is None else self._explore(observation)
             reward, terminated, truncated = rollout.step(self._to_action(unit_action))
             rows.append((observation, unit_action, reward, rollout.observation, terminated))
             if terminated or truncated:
-                episode_return = rollout.reward_sum
+                episode_return, episode_length = rollout.reward_sum, rollout.length
                 rollout.begin(rollout.episode + 1)
                 break
             if not (math.isfinite(reward) and np.isfinite(rollout.observation).all()):
@@ -97,7 +98,8 @@ class RemoteCollector:
                 name: np.asarray(column, np.float32)
                 for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True)
             }
-        return Chunk(columns, episode_return, 0 if weights is None else weights.version)
+        version = 0 if weights is None else weights.version
+        return Chunk(columns, episode_return, episode_length, version)
 
     def _load(self, weights: Weights) -> None:
         for name, value in self._actor.state_dict().items():

@@ -72,7 +72,10 @@ class ReplayBuffer:
         next_observation: np.ndarray,
         terminated: bool,
     ) -> None:
-        """Store one transition in place of the oldest, or nothing if a value is not finite."""
+        """Store one transition in place of the oldest.
+
+        Raises UserError, and stores nothing, where a value is not finite.
+        """
         fields = (observation, unit_action, reward, next_observation, terminated)
         with np.errstate(over='ignore'):  # what does not fit float32 becomes infinite: see below
             values = [np.asarray(field, np.float32) for field in fields]

@@ -12,7 +12,8 @@ class ReturnScale:
     """Statistics of discounted returns (SimbaV2, Lee et al. 2025, arXiv:2502.15280, section 4.3).
 
     G = gamma G + r runs along each episode.  Rewards are divided by the deviation of G, or by more
-    where max |G| would not fit `bound`.
+    where max |G| would not fit `bound`.  A value looks beyond a time limit and G does not, so an
+    episode that is cut off counts in max |G| as if it had gone on as it was.
     """
 
     def __init__(self, gamma: float, bound: float, envs: int) -> None:
@@ -27,8 +28,13 @@ class ReturnScale:
         if FIRST + env < len(self.state):
             self.state[FIRST + env] = 0.0
 
-    def add(self, env: int, reward: float, is_over: bool) -> None:
-        """Take the reward of a step; `is_over` when it is the last one of its episode."""
+    def add(
+        self, env: int, reward: float, is_over: bool = False, cut_after: int | None = None
+    ) -> None:
+        """Take the reward of a step; `is_over` when it is the last one of its episode.
+
+        `cut_after` is the number of steps of an episode that a time limit ends here.
+        """
         place = FIRST + env
         if place >= len(self.state):  # collectors come as the cluster has room for them
             self.state = np.pad(self.state, (0, place + 1 - len(self.state)))
@@ -38,12 +44,14 @@ class ReturnScale:
         before = value - state[1]
         state[1] += before / state[0]
         state[2] += before * (value - state[1])
-        state[3] = max(state[3], abs(value))
+        # G of k equal rewards is the part 1 - gamma^k of what it is without an end.
+        seen = 1.0 if cut_after is None else 1.0 - self._gamma**cut_after
+        state[3] = max(state[3], abs(value) / seen)
         state[place] = 0.0 if is_over else value
 
     @property
     def largest(self) -> float:
-        """The largest |G| so far."""
+        """The largest |G| so far, what time limits have cut off included."""
         return float(self.state[3])
 
     @property

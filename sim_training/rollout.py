@@ -1,7 +1,7 @@
 """Playing an env: episodes that can be played again, and the score of the deterministic policy."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gymnasium
 import numpy as np
@@ -115,6 +115,12 @@ def _reset(env: gymnasium.Env, seed: int) -> np.ndarray:
     if not np.isfinite(observation).all():
         raise EnvError(f'the first observation is {observation}; every number must be finite')
     return observation
+
+
+def final_score(returns: Sequence[float]) -> float:
+    """Return what a training has come to: the mean of the final tenth of its evaluations."""
+    last = returns[-math.ceil(len(returns) / 10) :]
+    return math.fsum(last) / len(last)
 
 
 def _step(

@@ -48,7 +48,7 @@ from sim_training.return_scale import FIRST, ReturnScale
 from sim_training.rollout import action_space, observation_size
 from sim_training.run_file import RUN_FILE, library_versions
 from sim_training.sac import SAC
-from sim_training.sac_state import restore_sac, sac_arrays
+from sim_training.sac_state import check_learning, restore_sac, sac_arrays
 from sim_training.train_command import TrainCommand, check_steps, merge_resumed
 
 UNDER_WAY = 'under_way'
@@ -82,11 +82,14 @@ class Run:
     saved_step: int = 0  # of the checkpoint in the folder
     clock: float = field(default_factory=time.monotonic)  # when `counters.seconds` was right
 
-    def remember(self, env: int, transition: Transition, is_over: bool) -> None:
-        """Store a step of an env, as ReplayBuffer.add takes it.  Raises UserError."""
+    def remember(self, env: int, transition: Transition, length: int | None) -> None:
+        """Store a step of an env, as ReplayBuffer.add takes it.  Raises UserError.
+
+        `length` is that of the episode which the step ends, None while it goes on.
+        """
         self.replay.add(*transition)
-        _, _, reward, _, _ = transition
-        self.returns.add(env, reward, is_over)
+        _, _, reward, _, terminated = transition
+        self.returns.add(env, reward, length is not None, None if terminated else length)
         sac = self.command.sac
         is_scaled = sac.normalise_reward
         if abs(reward) >= LARGE_REWARD and not self.is_large_told:
@@ -170,7 +173,7 @@ def resume_run(command: TrainCommand, env: gymnasium.Env) -> Run:
 
 def save_run(run: Run) -> None:
     """Write the whole state, unless learning has diverged.  Raises UserError."""
-    check_learning(run)
+    check_learning(run.agent)
     run.counters.seconds += time.monotonic() - run.clock
     run.clock = time.monotonic()
     arrays = {f'{REPLAY}.{name}': array for name, array in run.replay.stored().items()}
@@ -192,16 +195,6 @@ def steps_of_episode(run: Run, env: int) -> dict[str, Tensor] | None:
     if rows > run.replay.size:
         return None
     return {name: field[env::envs] for name, field in run.replay.newest(rows).items()}
-
-
-def check_learning(run: Run) -> None:
-    """Raise UserError if learning has diverged: a loss or a weight is not finite any more."""
-    for name, value in run.agent.losses._asdict().items():
-        if not np.isfinite(float(value)):
-            raise UserError(f'training diverged: {name} is {float(value)}')
-    for name, array in sac_arrays(run.agent).items():
-        if not np.isfinite(array).all():
-            raise UserError(f'training diverged: {name} holds NaN or infinity')
 
 
 def _check_no_run(folder: Path) -> None:

@@ -6,13 +6,15 @@ Equation numbers are those of Hoffmann's text "Soft Actor-Critic"; the papers ar
 2018a (arXiv:1801.01290) and 2018b (arXiv:1812.05905).  What is logged, and its formula:
 
     loss/critic         sum_i mean of (Q_i(s, a) - y)^2 / 2, or as in value_heads.py    equation 12
-    loss/actor          mean of alpha log pi(a' | s) - min_i Q_i(s, a'), a' ~ pi       equation 14
-    loss/temperature    mean of -alpha (log pi(a' | s) + target_entropy)               equation 23
+    loss/actor          mean of alpha log pi(a' | s) - Q(s, a'), a' ~ pi               equation 14
+    loss/temperature    mean of -alpha (log pi(a' | s) + target)                       equation 23
     alpha               the temperature: what one nat of entropy is worth in reward
-    entropy             mean of -log pi(a' | s) [nat]; held at target_entropy by alpha
+    entropy             mean of -log pi(a' | s) [nat]; alpha holds it at the target
     value               mean of Q_i(s, a) over the batch and the critics
 
-Means are over one batch, the last one before the row was written; log pi is of the unit action.
+Q is the smallest of the Q_i, or their mean (actor_value); the target is target_entropy for each
+element of the action, so -6 for six of them at -1.  Means are over one batch, the last one before
+the row was written; log pi is of the unit action.
 Values are of the rewards as they are scaled for learning (normalise_reward).
 """
 
@@ -187,7 +189,10 @@ class SAC:
         return draw(self.config, self.action_size, self.generator, self.device)
 
     def target(self, batch: Batch, draws: Draws) -> Tensor:
-        """Return what every critic should say of the batch; see ValueHead.target."""
+        """Return what every critic should say of the batch; see ValueHead.target.
+
+        For looking at it: like an update, it moves the running statistics of batch norms.
+        """
         return self._present_and_target(batch, draws)[1]
 
     def _update(

@@ -184,8 +184,14 @@ class SACConfig:
             entropy = getattr(self, name)
             is_reachable = entropy is None or -math.inf < entropy < math.log(2.0)
             yield name, is_reachable, 'finite and below log 2 = 0.69'
+        is_moved = self.final_target_entropy is not None
+        yield (
+            'final_target_entropy',
+            self.learn_alpha or not is_moved,
+            'None where learn_alpha is False, for nothing holds the entropy there',
+        )
         share, size = self.prior_fraction, self.batch_size
-        is_share = share in (0.0, 1.0) or (0.0 < share < 1.0 and 0 < round(share * size) < size)
+        is_share = share in (0.0, 1.0) or (0.0 < share < 1.0 and 0 < self.prior_rows < size)
         yield 'prior_fraction', is_share, '0 to 1, and a row of each batch or more on either side'
         is_scalar = self.head == 'scalar'
         yield 'head', is_scalar or self.atoms >= 2, 'scalar, or 2 atoms or more'
@@ -200,6 +206,11 @@ class SACConfig:
     def critic_widths(self) -> tuple[int, ...]:
         """Return the units of each hidden layer of every critic."""
         return self.critic_sizes or self.hidden_sizes
+
+    @property
+    def prior_rows(self) -> int:
+        """Return how many transitions of each batch are prior data."""
+        return round(self.prior_fraction * self.batch_size)
 
     def learning_rate_at(self, progress: float) -> float:
         """Return Adam's step size when `progress` of the run is over, 0 to 1."""

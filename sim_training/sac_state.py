@@ -29,6 +29,21 @@ def sac_arrays(agent: SAC) -> dict[str, np.ndarray]:
     return arrays
 
 
+def check_losses(agent: SAC) -> None:
+    """Raise UserError if a loss is not finite any more: that costs next to nothing."""
+    for name, value in agent.losses._asdict().items():
+        if not np.isfinite(float(value)):
+            raise UserError(f'learning has diverged: {name} is {float(value)}')
+
+
+def check_learning(agent: SAC) -> None:
+    """Raise UserError if learning has diverged: a loss or a weight is not finite any more."""
+    check_losses(agent)
+    for name, array in sac_arrays(agent).items():
+        if not np.isfinite(array).all():
+            raise UserError(f'learning has diverged: {name} holds NaN or infinity')
+
+
 def restore_sac(agent: SAC, arrays: Mapping[str, np.ndarray]) -> None:
     """Undo `sac_arrays` on an agent of the same configuration.  Raises UserError."""
     for name, needed in sac_arrays(agent).items():

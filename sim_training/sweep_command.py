@@ -8,6 +8,7 @@ from sac_ros.errors import UserError
 from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
 from sim_training.sweep_space import SPACE, USUAL, Value, as_value, check_names
+from sim_training.tasks import is_file
 from sim_training.train_command import NOT_GIVEN, TrainCommand
 
 
@@ -83,7 +84,7 @@ class SweepCommand:
         if self.out is not None:
             return self.out
         path = Path(self.task)
-        name = path.stem if _is_file(self.task) else self.task.replace('/', '-')
+        name = path.stem if is_file(self.task) else self.task.replace('/', '-')
         return Path('runs') / f'sweep-{name}'
 
     def training(self, number: int, sac: SACConfig) -> TrainCommand:
@@ -92,7 +93,7 @@ class SweepCommand:
             raise ValueError('a sweep needs a number of steps')
         return TrainCommand(
             # A worker on another machine, or in another folder, must find it too.
-            str(Path(self.task).absolute()) if _is_file(self.task) else self.task,
+            str(Path(self.task).absolute()) if is_file(self.task) else self.task,
             self.steps,
             self.seed + number,
             self.folder / f'trial-{number:04d}',
@@ -110,7 +111,3 @@ class SweepCommand:
         for option in dataclasses.fields(SACConfig):
             given[f'sac.{option.name}'] = as_value(getattr(self.sac, option.name))
         return given
-
-
-def _is_file(task: str) -> bool:
-    return Path(task).suffix in ('.yaml', '.yml')

@@ -3,15 +3,15 @@
 Where a trial is trained is not known here: `start` does that.
 """
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import Trial, TrialState
 
 from sac_ros.errors import UserError
+from sim_training.rollout import final_score
 from sim_training.sweep_command import SweepCommand
 from sim_training.sweep_progress import SweepProgress
 from sim_training.sweep_space import Space, with_values
@@ -23,7 +23,6 @@ Start = Callable[[TrainCommand], Training]
 
 LOOK_PERIOD = 0.5  # [s]
 STOP_TIMEOUT = 120.0  # [s] for all trainings to save
-FINAL_SHARE = 10  # the final tenth of the evaluations is the score
 FAILURES = 3  # so many in a row at the beginning: it is not the options that are wrong
 ATTEMPTS = 3  # for a training that is killed by something else than us
 REASON = 'reason'  # the attribute of a trial that says why it failed
@@ -87,13 +86,6 @@ def sweep(
         _end(running, progress)
 
 
-def final_score(evaluations: Mapping[int, float]) -> float:
-    """Return the mean of the final tenth of the evaluations, at least of the last one."""
-    returns = [evaluations[step] for step in sorted(evaluations)]
-    last = returns[-max(1, len(returns) // FINAL_SHARE) :]
-    return math.fsum(last) / len(last)
-
-
 def _begin(
     study: optuna.Study,
     trial: Trial,
@@ -136,7 +128,8 @@ def _tell(study: optuna.Study, one: _Running, look: Look, progress: SweepProgres
     """Write down what came of a training that has ended; return 1 if it failed, else 0."""
     number = one.trial.number
     if look.status == 0 and look.evaluations:
-        study.tell(number, final_score(look.evaluations))
+        returns = [look.evaluations[step] for step in sorted(look.evaluations)]
+        study.tell(number, final_score(returns))
         progress.scored(study, number)
         return 0
     if one.is_pruned:

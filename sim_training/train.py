@@ -27,7 +27,8 @@ from sim_training.return_scale import LARGEST_SCALE
 from sim_training.rollout import evaluate
 from sim_training.run_file import write_run_file
 from sim_training.run_folder import held
-from sim_training.run_state import Run, check_learning, new_run, resume_run, save_best, save_run
+from sim_training.run_state import Run, new_run, resume_run, save_best, save_run
+from sim_training.sac_state import check_learning
 from sim_training.stop_signals import StopSignals
 from sim_training.tasks import training_steps
 from sim_training.train_command import COMPILED_FROM, TrainCommand
@@ -178,8 +179,8 @@ def _learn(run: Run, before: int) -> None:
     if sac.normalise_reward:
         _scale_rewards(run)
     progress = min(1.0, step / run.steps)
-    for done in range(0, updates, AT_ONCE):
-        run.agent.update(_batches(run, min(AT_ONCE, updates - done)), progress)
+    for before in range(0, updates, AT_ONCE):
+        run.agent.update(_batches(run, min(AT_ONCE, updates - before)), progress)
 
 
 def _scale_rewards(run: Run) -> None:
@@ -197,11 +198,10 @@ def _scale_rewards(run: Run) -> None:
 
 def _batches(run: Run, updates: int) -> Batch:
     """Draw what so many updates learn from, each its share of prior data."""
-    size = run.command.sac.batch_size
+    sac = run.command.sac
     if run.prior is None:
-        return run.replay.sample(run.generator, updates * size)
-    share = round(run.command.sac.prior_fraction * size)
-    parts = (run.prior, share), (run.replay, size - share)
+        return run.replay.sample(run.generator, updates * sac.batch_size)
+    parts = (run.prior, sac.prior_rows), (run.replay, sac.batch_size - sac.prior_rows)
     return sample_shares(parts, run.generator, updates)
 
 
@@ -209,7 +209,7 @@ def _evaluate(
     run: Run, env: gymnasium.Env, should_stop: Callable[[], bool], log: ProgressLog
 ) -> None:
     """Score the deterministic policy, keep it if none was better, and tell."""
-    check_learning(run)
+    check_learning(run.agent)
     counters = run.counters
     score = evaluate(env, run.agent.exploit, run.command.evaluation_episodes, should_stop)
     if score is None:
@@ -224,7 +224,7 @@ def _evaluate(
 
 def _row(run: Run) -> dict[str, float]:
     """Return the metrics since the last row, by the names of sac.py."""
-    check_learning(run)
+    check_learning(run.agent)
     row: dict[str, float] = {'step': run.counters.step}
     if run.counters.episode_returns:
         row['episode/return'] = float(np.mean(run.counters.episode_returns))
@@ -260,7 +260,7 @@ def _text(error: UserError | OSError | TorchDynamoException) -> str:
 def _filled(command: TrainCommand) -> TrainCommand:
     """Fill in how many steps the task needs, and whether it pays to compile the update.
 
-    A path becomes one that holds wherever the run is resumed.
+    The path of prior data becomes one that holds wherever the run is resumed.
     """
     steps, is_compiled = command.steps or training_steps(command.task), command.compile
     if is_compiled is None:

@@ -10,6 +10,7 @@ from typing import Literal
 from sac_ros.errors import UserError
 from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
+from sim_training.tasks import is_file
 
 COMPILED_FROM = 20_000  # updates of a run for which it pays to compile them
 # What is 1 or more, and may be changed when a run goes on.
@@ -124,8 +125,7 @@ class TrainCommand:
         """The folder of the run."""
         if self.out is not None:
             return self.out
-        path = Path(self.task)
-        name = path.stem if path.suffix in ('.yaml', '.yml') else self.task.replace('/', '-')
+        name = Path(self.task).stem if is_file(self.task) else self.task.replace('/', '-')
         return Path('runs') / f'{name}-{self.seed}'
 
     @property
@@ -137,9 +137,11 @@ class TrainCommand:
 def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
     """Return the stored command with the changes that were asked for; refuse impossible ones.
 
-    An option at its default means "as the run was started".
+    An option at its default means "as the run was started".  The file of a task may have moved:
+    whether it is still the same contract is for the checkpoint to say.
     """
-    if given.task != stored.task:
+    has_moved = is_file(given.task) and Path(given.task).name == Path(stored.task).name
+    if given.task != stored.task and not has_moved:
         raise UserError(f"{given.folder} holds a run of '{stored.task}', not of '{given.task}'")
     if given.seed not in (stored.seed, 0):
         raise UserError(f'seed is {given.seed}; this run was started with {stored.seed}')
@@ -152,7 +154,7 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
             raise UserError(
                 f'sac.{option.name} is {value}; this run was started with {old} and keeps it'
             )
-    changes: dict[str, object] = {'out': given.folder, 'resume': True}
+    changes: dict[str, object] = {'task': given.task, 'out': given.folder, 'resume': True}
     for name in ('steps', 'ray', 'device', 'compile', 'prior', *COUNTS):
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:

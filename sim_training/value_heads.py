@@ -102,11 +102,11 @@ class CategoricalHead:
         # Algorithm 1: each share goes to the two bins around it, more to the nearer one.
         width = 2.0 * self._bound / (self.outputs - 1)
         place = (moved.clamp(-self._bound, self._bound) + self._bound) / width
-        lower = place.floor().clamp(0, self.outputs - 2)
+        lower = place.floor().long().clamp(0, self.outputs - 2)  # NaN stays in the shares
         upper_share = place - lower
         projected = torch.zeros_like(probability)
-        projected = projected.scatter_add(1, lower.long(), probability * (1.0 - upper_share))
-        return projected.scatter_add(1, lower.long() + 1, probability * upper_share)
+        projected = projected.scatter_add(1, lower, probability * (1.0 - upper_share))
+        return projected.scatter_add(1, lower + 1, probability * upper_share)
 
     def loss(self, z: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy with the target."""

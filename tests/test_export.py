@@ -104,6 +104,20 @@ def test_limits_edited_after_training_are_exported(own_task, tmp_path):
     train(TrainCommand(str(own_task), steps=65, out=tmp_path / 'run', resume=True))
 
 
+def test_a_task_that_has_moved_is_exported_and_resumed_from_where_it_is_now(own_task, tmp_path):
+    moved = tmp_path / 'elsewhere' / 'mine.yaml'
+    moved.parent.mkdir()
+    for suffix in ('.yaml', '.py'):
+        own_task.with_suffix(suffix).rename(moved.with_suffix(suffix))
+    model = tmp_path / 'model.onnx'
+    with pytest.raises(UserError, match=rf'^task {own_task}: .* is missing'):
+        main(ExportCommand(run=tmp_path / 'run', out=model, episodes=1))
+    main(ExportCommand(run=tmp_path / 'run', out=model, episodes=1, task=str(moved)))
+    assert load_policy(model).origin['env'] == 'mine.yaml'
+    train(TrainCommand(str(moved), steps=65, out=tmp_path / 'run', resume=True))
+    main(ExportCommand(run=tmp_path / 'run', out=model, episodes=1))
+
+
 def test_a_name_that_is_no_model_file_is_refused(run, tmp_path):
     with pytest.raises(UserError, match=r'model.pt must end in .onnx'):
         main(ExportCommand(run=run, out=tmp_path / 'model.pt'))

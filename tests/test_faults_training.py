@@ -169,7 +169,7 @@ def test_weights_that_are_no_numbers_are_never_saved(own_run: Path, name: str):
     before = {path.name: path.read_bytes() for path in own_run.glob('*.safetensors')}
     state = resume_run(resume(own_run, steps=400), gymnasium.make(PENDULUM))
     sac_arrays(state.agent)[name].flat[0] = np.nan  # as by a gradient that overflowed
-    with pytest.raises(UserError, match=f'^training diverged: {name} holds NaN or infinity$'):
+    with pytest.raises(UserError, match=f'^learning has diverged: {name} holds NaN or infinity$'):
         save_run(state)
     assert {path.name: path.read_bytes() for path in own_run.glob('*.safetensors')} == before
 

@@ -267,6 +267,16 @@ def test_another_base_model_or_preset_is_refused_in_the_same_folder(tmp_path: Pa
         FineTuner(tmp_path / 'learner', model, dataclasses.replace(CONFIG, gamma=0.9))
 
 
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, model: bytes):
+    tuner = FineTuner(tmp_path, model, CONFIG)
+    tuner.save()
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    sac_arrays(tuner.agent)['critic.body.weights.0'].flat[0] = np.nan  # a gradient overflowed
+    with pytest.raises(UserError, match=r'diverged: critic.body.weights.0 holds NaN or infinity'):
+        tuner.save()
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
 def test_learning_that_has_diverged_is_told_by_name(tmp_path: Path, model: bytes):
     tuner = FineTuner(tmp_path, model, CONFIG)
     tuner.learn(transition(0, reward=1e38))

@@ -146,6 +146,14 @@ def test_a_learner_that_is_told_to_end_saves_and_goes_on_later(
     ticks.close()
 
 
+def test_prior_steps_for_a_preset_that_would_not_learn_from_them_are_told(tmp_path: Path):
+    values = {**write_files(tmp_path, SPEC), 'prior_steps': 5, 'preset': 'sac'}
+    with running('-m', 'sim_training.learner_node', *parameters(**values)) as learner:
+        learner.wait_for_log(
+            'prior_steps is 5 and nothing is simulated: the preset has sac.prior_fraction 0'
+        )
+
+
 @pytest.mark.fault('D13', 'exit 1', '')
 def test_a_learner_whose_losses_are_no_numbers_ends_with_one_line_and_saves_nothing(
     peer: Peer, words: list[str], tmp_path: Path

@@ -63,7 +63,8 @@ def test_a_peer_is_evaluated_as_it_learns_and_skipped_when_it_is_finished(
     written = job.curve.stat().st_mtime_ns
     capfd.readouterr()
     assert train(tmp_path, '--side', side, '--steps', 150, '--seeds', 0) == 0
-    assert capfd.readouterr().err == f'learning: {job.curve} is finished, {steps[-1]} steps\n'
+    finished = f'{steps[-1]} steps, 2 episodes every 100, 1 thread(s)'
+    assert capfd.readouterr().err == f'learning: {job.curve} is finished: {finished}\n'
     assert job.curve.stat().st_mtime_ns == written
 
 

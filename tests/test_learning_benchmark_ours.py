@@ -87,8 +87,25 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     written = job.curve.stat().st_mtime_ns
     capfd.readouterr()
     assert learning.main(words_of(job, steps)) == 0
-    assert capfd.readouterr().err == f'learning: {job.curve} is finished, {steps} steps\n'
+    told = f'learning: {job.curve} is finished: {steps} steps, 1 episodes every 100, 1 thread(s)\n'
+    assert capfd.readouterr().err == told
     assert job.curve.stat().st_mtime_ns == written
+
+
+def test_a_finished_training_is_not_made_longer_where_its_length_has_decided_how_it_learns(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kind = 'sac+hidden_sizes=8+batch_size=8+learning_starts=50+final_learning_rate=0'
+    job = Job(PENDULUM, 'sac_ros', kind, 0, runs=tmp_path / 'runs', results=tmp_path / 'results')
+    assert learning.main([*words_of(job, 100), '--threads', '2']) == 0
+    facts = read_facts(job)
+    assert facts is not None
+    assert (facts.steps, facts.threads) == (100, 2)
+    capfd.readouterr()
+    assert learning.main(words_of(job, 200)) == 1
+    (told,) = capfd.readouterr().err.splitlines()
+    assert 'was trained for 100 steps, over which sac.final_learning_rate was approached' in told
+    assert read_facts(job) == facts
 
 
 def test_what_sac_ros_refuses_is_told_in_its_words() -> None:

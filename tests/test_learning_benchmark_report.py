@@ -19,10 +19,10 @@ from learning_results import (  # noqa: E402
     Evaluation,
     Facts,
     Job,
-    final_score,
     lowest_from,
     over_seeds,
     read_facts,
+    score_of,
     write_curve,
     write_facts,
 )
@@ -60,9 +60,9 @@ def line_of(text: str, env: str, side: str) -> list[str]:
 
 def test_the_score_of_a_training_is_the_mean_of_its_final_tenth() -> None:
     curve = [Evaluation(5_000 * n, float(n), 0.0) for n in range(1, 41)]
-    assert final_score(curve) == (37 + 38 + 39 + 40) / 4
-    assert final_score(curve[:2]) == 2.0
-    assert final_score(curve[:11]) == (10 + 11) / 2  # the tenth of 11, rounded up
+    assert score_of(curve) == (37 + 38 + 39 + 40) / 4
+    assert score_of(curve[:2]) == 2.0
+    assert score_of(curve[:11]) == (10 + 11) / 2  # the tenth of 11, rounded up
     assert lowest_from(curve, 100_000) == 20.0
 
 

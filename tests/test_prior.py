@@ -26,7 +26,7 @@ def make_run(folder: Path, prior: Path, fraction: float) -> Run:
     state = new_run(make_command(folder, prior=prior, sac=sac), gymnasium.make(PENDULUM))
     assert state.prior is not None
     state.prior.arrays['reward'].fill(1.0)
-    state.remember(0, (np.zeros(3), np.zeros(1), -1.0, np.zeros(3), False), is_over=False)
+    state.remember(0, (np.zeros(3), np.zeros(1), -1.0, np.zeros(3), False), length=None)
     return state
 
 

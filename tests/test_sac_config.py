@@ -75,6 +75,11 @@ def test_an_impossible_option_is_refused_by_name(option: str, value: object, all
             'sac.target_subset is 1; allowed: None where target is value',
         ),
         (
+            {'learn_alpha': False, 'final_target_entropy': -2.0},
+            'sac.final_target_entropy is -2.0; allowed: None where learn_alpha is False, for '
+            'nothing holds the entropy there',
+        ),
+        (
             {'head': 'quantile', 'atoms': 1, 'dropped_atoms': 0},
             'sac.head is quantile; allowed: scalar, or 2 atoms or more',
         ),

@@ -13,7 +13,7 @@ from tiny_runs import PENDULUM, SMALL
 from sac_ros.errors import UserError
 from sim_training import sweep_loop
 from sim_training.sweep_command import SweepCommand
-from sim_training.sweep_loop import final_score, sweep
+from sim_training.sweep_loop import sweep
 from sim_training.sweep_progress import SweepProgress
 from sim_training.sweep_space import search_space, start_values
 from sim_training.sweep_study import open_study
@@ -90,12 +90,6 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep_loop, 'LOOK_PERIOD', 0.0)
 
 
-def test_the_score_is_the_mean_of_the_final_tenth_of_the_evaluations():
-    returns = [float(number) for number in range(1, 21)]
-    assert final_score(dict(zip(range(20), returns, strict=True))) == 19.5  # of 19 and 20
-    assert final_score({300: 3.0, 100: 9.0, 200: 8.0}) == 3.0  # the last, not the best
-
-
 def test_each_trial_is_told_with_its_score(tmp_path: Path):
     rising = Sweep(tmp_path, Scripted([1.0, 2.0]), Scripted([9.0, 4.0]))
     assert rising.run() == [TrialState.COMPLETE] * 2
@@ -126,11 +120,11 @@ def test_a_trial_that_ends_well_before_it_can_be_stopped_keeps_its_score(tmp_pat
 
 @pytest.mark.fault('D13', 'told as failed', '')
 def test_a_trial_that_fails_is_told_with_its_reason_and_the_sweep_goes_on(tmp_path: Path):
-    text = 'sac-ros: Pendulum-v1, step 170: training diverged: critic is nan'
+    text = 'sac-ros: Pendulum-v1, step 170: learning has diverged: critic is nan'
     failing = Sweep(tmp_path, Scripted([1.0]), Scripted([1.0], 1, text), Scripted([2.0]))
     assert failing.run() == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
     reason = failing.study.get_trials()[1].user_attrs['reason']
-    assert reason == 'Pendulum-v1, step 170: training diverged: critic is nan'
+    assert reason == 'Pendulum-v1, step 170: learning has diverged: critic is nan'
 
 
 def test_three_failures_at_the_beginning_stop_the_sweep(tmp_path: Path):

@@ -177,7 +177,7 @@ def test_diverging_losses_stop_the_run_and_keep_the_checkpoint_before(tmp_path: 
 
     env = TransformReward(gymnasium.make(PENDULUM), explode)
     text = (
-        r'^Pendulum-v1, step 1\d\d: training diverged: critic is (nan|inf); '
+        r'^Pendulum-v1, step 1\d\d: learning has diverged: critic is (nan|inf); '
         r'the checkpoint of step 100 in .* stays$'
     )
     with pytest.raises(UserError, match=text):

@@ -123,6 +123,13 @@ def test_what_lies_outside_is_put_on_the_rim(reward: float, bin_number: int):
     torch.testing.assert_close(moved, expected)
 
 
+@pytest.mark.fault('D13', 'stopped', '')
+def test_a_bonus_that_is_no_number_reaches_the_loss_that_is_looked_at():
+    head, z = CategoricalHead(5, 2.0), random_z(2, 1, 5)
+    moved = head.target(z, ONE, ONE, math.nan * ONE)
+    assert head.loss(z, moved).isnan()
+
+
 def test_the_histogram_of_the_critic_with_the_smallest_mean_counts_row_by_row():
     low, high = (0.0, 0.5, 0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.5, 0.5)
     z = torch.cat((logits(low, high), logits(high, low)), dim=1)  # two critics, two rows

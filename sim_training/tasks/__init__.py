@@ -18,9 +18,14 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob('*.yaml'))
 
 
+def is_file(name: str) -> bool:
+    """Tell the YAML file of a task of one's own from a name."""
+    return name.endswith(('.yaml', '.yml'))
+
+
 def is_task(name: str) -> bool:
     """Tell a task of ours (a shipped name or a YAML file) from a Gymnasium id."""
-    return name in task_names() or name.endswith(('.yaml', '.yml'))
+    return name in task_names() or is_file(name)
 
 
 def load_task(name: str) -> Task:
@@ -32,7 +37,7 @@ def load_task(name: str) -> Task:
     if name in task_names():
         task: Task = importlib.import_module(f'sim_training.tasks.{name}').TASK
         return task
-    if name.endswith(('.yaml', '.yml')):
+    if is_file(name):
         return _load_file(Path(name))
     raise UserError(
         f"task '{name}' is unknown{nearest(name, task_names())}; "
@@ -48,7 +53,7 @@ def other_task(name: str, trained: object) -> str | None:
     """
     if not isinstance(trained, str) or trained == name:
         return None
-    if not trained.endswith(('.yaml', '.yml')) and ':' not in trained:
+    if not is_file(trained) and ':' not in trained:
         return None
     return f"the model was trained on '{trained}'; now '{name}' of its contract is meant"
 
