@@ -57,13 +57,12 @@ class MeasuredProcess(ChildProcess):
 class Watch:
     """Looks after processes while something is waited for."""
 
-    stop_is_asked: StopSignals
+    signals: StopSignals
     processes: tuple[MeasuredProcess, ...]  # first the one that is waited for
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt after a signal, UserError when a process has ended."""
-        if self.stop_is_asked():
-            raise KeyboardInterrupt
+        """Raise after a signal, and UserError when a process has ended."""
+        self.signals.raise_if_received()
         for process in self.processes:
             process.check()
 

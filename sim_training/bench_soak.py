@@ -23,7 +23,7 @@ from sim_training.bench_soak_record import Sample, SampleLog, SoakRecord
 from sim_training.stop_signals import StopSignals
 
 RATE = 50.0  # [Hz]
-TIMEOUT = 0.1  # [s], as in the contracts that ship
+TIMEOUT = 0.1  # [s]
 SAMPLE_PERIOD = 10.0  # [s]
 SETTLED = 60.0  # [s] after which memory should no longer grow
 POLL_PERIOD = 0.1  # [s]

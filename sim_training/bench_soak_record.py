@@ -87,6 +87,11 @@ class SampleLog:
         self._write(astuple(sample))
 
     def _write(self, cells: Iterable[object]) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(','.join(map(str, cells)) + '\n')
             self._file.flush()
+        except OSError as error:  # hours of measuring are not given up for a full disk
+            print(f'bench: cannot write {self._file.name}: {error.strerror}', file=sys.stderr)
+            self._file = None

@@ -8,7 +8,6 @@ import importlib
 import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -135,10 +134,7 @@ def _import(name: str) -> ModuleType:
     """
     with StopSignals() as signals:
         module = importlib.import_module(name)
-    if signals.received == signal.SIGINT:
-        raise KeyboardInterrupt
-    if signals.received is not None:
-        raise SystemExit(128 + signals.received)
+    signals.raise_if_received()
     return module
 
 

@@ -97,8 +97,9 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.state = self._measure()
         observation = self._observe(self.state)
         terms = split_observation(self.contract, observation)
-        reward = self.task.reward(terms, command)
-        terminated = self.task.terminated(terms)
+        # What a task returns may be numpy's, which JSON and others do not take for a number.
+        reward = float(self.task.reward(terms, command))
+        terminated = bool(self.task.terminated(terms))
         truncated = not terminated and self._steps >= self.task.time_limit
         info: dict[str, object] = {}
         if terminated or truncated:
@@ -117,7 +118,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def _is_success(self) -> bool:
         """Ask the task about the robot as it is, without noise."""
         observation = self._observe(self._as_state(self._robot.read()))
-        return self.task.success(split_observation(self.contract, observation))
+        return bool(self.task.success(split_observation(self.contract, observation)))
 
     def _as_state(self, measured: np.ndarray) -> RobotState:
         joints = len(self.contract.joints)

@@ -47,7 +47,7 @@ class EvaluateCommand:
     """Film the first episodes into this MP4 file."""
 
     video_episodes: int = 3
-    """How many of the episodes are filmed."""
+    """How many of the episodes are filmed, if there are as many."""
 
     physics: Physics = NOMINAL
 
@@ -91,7 +91,8 @@ def main(command: EvaluateCommand) -> dict[str, object]:
             **summary(episodes),
         }
         if command.video is not None:
-            film(policy, env, command.video, command.video_episodes, command.seed)
+            count = min(command.video_episodes, command.episodes)
+            film(policy, env, command.video, count, command.seed)
             result['video'] = str(command.video)
     finally:
         env.close()

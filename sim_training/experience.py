@@ -15,7 +15,7 @@ from sac_ros.errors import UserError, WriteError
 from sac_ros.spec import TaskSpec
 from sac_ros.step_numbers import step_from_numbers, step_numbers
 from sim_training.journal import Journal
-from sim_training.learner_scores import GivenRewards
+from sim_training.learner_scores import LARGEST_BACKLOG, GivenRewards
 from sim_training.transitions import EpisodeReturn, Transition, TransitionMaker
 
 JOURNAL = 'journal'  # in the folder of a learner
@@ -52,6 +52,7 @@ class Experience:
                 self._hear(kind, numbers)
             except UserError:  # it was taken by a version that allowed it
                 refused += 1
+            maker.settle(LARGEST_BACKLOG // 2)  # or rewards would be pushed out by later ones
         self.damaged = self._journal.damaged + refused  # rows that could not be read
 
     def add_tick(self, step: ControlStep) -> None:

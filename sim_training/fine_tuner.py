@@ -48,12 +48,15 @@ class FineTuner:
         past: Sequence[Transition] = (),
         seed: int = 0,
         hindsight: Hindsight | None = None,
+        scored_by: str = '',
     ) -> None:
         """Begin from a model, or go on from `folder` if it has begun there.  Raises UserError.
 
-        `prior` is what was simulated, `past` what the robot did before it goes on.
+        `prior` is what was simulated, `past` what the robot did before it goes on, all of it
+        `scored_by` the same.
         """
         check_config(config)
+        self._scored_by = scored_by
         self.base = OnnxPolicy(model, 'the base model')
         self.spec = spec = self.base.spec
         self.notes: list[str] = []  # for the user
@@ -170,7 +173,7 @@ class FineTuner:
             return
         facts = json.loads(text)
         for key, value in self._identity().items():
-            if facts.get(key) != value:
+            if facts.get(key, value) != value:
                 raise UserError(
                     f'{self.folder} is of another fine-tuning: its {key} differs; '
                     'give another folder'
@@ -181,7 +184,11 @@ class FineTuner:
     def _identity(self) -> dict[str, object]:
         """Return what must be the same when it goes on."""
         config = json.loads(json.dumps(asdict(self.config)))
-        return {'base_sha256': self.base.sha256, 'config': config}
+        return {
+            'base_sha256': self.base.sha256,
+            'config': config,
+            'scored_by': self._scored_by,
+        }
 
     def _take(self, transition: Transition) -> None:
         self._store(self._replay, transition)

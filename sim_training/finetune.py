@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sac_ros.accepted_model import find_accepted
 from sac_ros.errors import UserError
-from sac_ros.files import write_atomic
+from sac_ros.files import remove_file, write_atomic
 from sac_ros.policy import OnnxPolicy, load_policy
 from sim_training.evaluate import evaluate_policy, make_matching_env, summary, task_of
 from sim_training.fine_tuner import check_config
@@ -242,8 +242,8 @@ def _policy_parameters(command: FinetuneCommand, folder: Path) -> dict[str, obje
 
 def _open_folder(command: FinetuneCommand, folder: Path) -> None:
     """Prepare the folder, or make sure that it is the one to go on in.  Raises UserError."""
-    # All but for how long and where: a folder may be moved.
-    asked = replace(command, minutes=1.0, out=None, resume=False, real_time_factor=1.0)
+    # All but for how long, how it is scored, and where: a folder may be moved.
+    asked = replace(command, minutes=1.0, episodes=1, out=None, resume=False, real_time_factor=1.0)
     kind, path = TypeAdapter(FinetuneCommand), folder / ASKED
     if not command.resume:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -271,7 +271,9 @@ def _score(
     with contextlib.closing(make_matching_env(base, task, command.physics)) as env:
         print('finetune: scoring the model of before', file=sys.stderr)
         scores['base'] = summary(evaluate_policy(base, env, command.episodes))
-        if found is not None:
+        if found is None:
+            remove_file(folder / MODEL)  # of an earlier part, which has been rolled back since
+        else:
             write_atomic(folder / MODEL, found[0])
             accepted = load_policy(folder / MODEL)
             print('finetune: scoring the accepted model', file=sys.stderr)

@@ -20,13 +20,16 @@ NO_COMMAND = np.empty(0)  # what nobody may send
 class FinetuneListener(EpisodeListener):
     """Listens while the `with` block runs."""
 
-    def __init__(self, namespace: str, domain_id: int, spec: TaskSpec) -> None:
-        """Listen to the nodes of a namespace in a ROS domain, which run `spec`."""
+    def __init__(
+        self, namespace: str, domain_id: int, spec: TaskSpec, real_time_factor: float
+    ) -> None:
+        """Listen to the nodes of a namespace in a ROS domain, which run `spec` so fast."""
         super().__init__(f'{namespace}/sim_node/episode', domain_id)
         self.acting = ''  # sha256 of the model that acts; '' until it is known
         self.learning: dict[str, str] = {}  # what the learner has told last
         self.watch = CommandWatch(spec)  # what the robot is sent
         self._spec = spec
+        self._factor = real_time_factor
         self._early: list[EpisodeResult] = []  # ended before it was known which model acts
         self._decisions: list[dict[str, str]] = []
         self._learner = f'{namespace}/learner_node: learning'
@@ -69,7 +72,7 @@ class FinetuneListener(EpisodeListener):
             command = command_from_message(self._spec, message)
         except MessageError:
             command = NO_COMMAND
-        self.watch.add(time.monotonic(), command)
+        self.watch.add(time.monotonic() * self._factor, command)  # [s] of the robot
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

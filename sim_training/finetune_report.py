@@ -13,11 +13,11 @@ from typing import TypeVar
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pydantic import TypeAdapter, ValidationError
-from torch.utils.tensorboard import SummaryWriter
 
 from sac_ros.errors import UserError
 from sac_ros.files import write_atomic
 from sac_ros.spec import first_problem
+from sim_training.event_writer import EventWriter
 
 EPISODES, DECISIONS, PICTURE = 'returns.csv', 'decisions.csv', 'returns.png'
 # Who acted -> its colour; and what was decided, where a line says so.
@@ -63,7 +63,7 @@ class FinetuneReport:
         self._folder = folder
         self.episodes = _read(folder / EPISODES, Episode)
         self.decisions = _read(folder / DECISIONS, Decision)
-        self._tensorboard = SummaryWriter(str(folder / 'tensorboard'))
+        self._events = EventWriter(folder)
 
     def __enter__(self) -> 'FinetuneReport':
         return self
@@ -74,7 +74,7 @@ class FinetuneReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._tensorboard.close()
+        self._events.close()
 
     @property
     def minutes(self) -> float:
@@ -85,16 +85,17 @@ class FinetuneReport:
         """Record an episode."""
         self.episodes.append(episode)
         _append(self._folder / EPISODES, episode)
-        self._tensorboard.add_scalar(
-            f'return/{episode.acting}', episode.reward_sum, round(60.0 * self.minutes)
-        )
+        self._events.add({f'return/{episode.acting}': episode.reward_sum}, self._second())
 
     def add_decision(self, decision: Decision) -> None:
         """Record a decision."""
         self.decisions.append(decision)
         _append(self._folder / DECISIONS, decision)
         text = f'{decision.model[:12]} {decision.decision}: {decision.text}'
-        self._tensorboard.add_text('decisions', text, round(60.0 * self.minutes))
+        self._events.add_text('decisions', text, self._second())
+
+    def _second(self) -> int:
+        return round(60.0 * self.minutes)
 
     def draw(self, title: str) -> Path:
         """Write the picture of all returns, and say where."""

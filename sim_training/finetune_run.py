@@ -23,7 +23,8 @@ from sim_training.run import (
     sim_parameters,
 )
 
-PREPARATION = 600.0  # [s] for the learner to simulate and to warm up, on a busy machine
+PREPARATION = 600.0  # [s] for the learner to compile and to warm up, on a busy machine
+SIMULATION_RATE = 200.0  # [1/s]: steps that it simulates, at least
 READY = 'waiting for control steps'  # what a learner says that is ready
 
 
@@ -55,9 +56,13 @@ def rehearse(
     }
     with (
         _node('sim_training.learner_node', learner_parameters, environment) as learner,
-        FinetuneListener(NAMESPACE, int(domain_id), rehearsal.spec) as listener,
+        FinetuneListener(
+            NAMESPACE, int(domain_id), rehearsal.spec, run.real_time_factor
+        ) as listener,
     ):
-        _prepare(learner, listener, should_stop)
+        steps = rehearsal.learner['prior_steps']
+        assert isinstance(steps, int)
+        _prepare(learner, listener, PREPARATION + steps / SIMULATION_RATE, should_stop)
         if should_stop():
             return
         with contextlib.ExitStack() as stack:
@@ -76,10 +81,13 @@ def _node(
 
 
 def _prepare(
-    learner: ChildProcess, listener: FinetuneListener, should_stop: Callable[[], bool]
+    learner: ChildProcess,
+    listener: FinetuneListener,
+    timeout: float,
+    should_stop: Callable[[], bool],
 ) -> None:
     """Wait until the learner could learn from a robot, and say what it is doing."""
-    end = time.monotonic() + PREPARATION
+    end = time.monotonic() + timeout
     state = ''
     while state != READY and not should_stop():
         listener.wait(POLL_PERIOD)
@@ -89,7 +97,7 @@ def _prepare(
             print(f'finetune: the learner is {state}', file=sys.stderr)
         if time.monotonic() > end:
             raise UserError(
-                f'the learner is not ready within {PREPARATION:.0f} s; it last said: '
+                f'the learner is not ready within {timeout:.0f} s; it last said: '
                 f'{learner.last_line()}'
             )
 

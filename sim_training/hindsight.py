@@ -71,8 +71,8 @@ class Hindsight:
             step,
             observation=observation,
             next_observation=next_observation,
-            reward=self._task.reward(terms, step.command),
-            terminated=self._task.terminated(terms),
+            reward=float(self._task.reward(terms, step.command)),
+            terminated=bool(self._task.terminated(terms)),
         )
 
 

@@ -8,6 +8,7 @@ import json
 import time
 from array import array
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from sim_training.compiler import why_not_compiled
 from sim_training.env import make_env
 from sim_training.episode_record import result_from_json
 from sim_training.experience import JOURNAL, Experience
-from sim_training.fine_tuner import PATIENCE, WARM_UP, FineTuner
+from sim_training.fine_tuner import CHECKPOINT, PATIENCE, WARM_UP, FineTuner, check_config
 from sim_training.hindsight import find_hindsight
 from sim_training.learner_options import learner_options
 from sim_training.learner_report import LearnerReport
@@ -70,7 +71,7 @@ class LearnerNode(Node):
             self._task, self._policy.spec, given, has_simulation=bool(options.episode_topic)
         )
         self._folder = contextlib.ExitStack()  # ours as long as this is open
-        self._folder.enter_context(held(options.folder))
+        self._folder.enter_context(held(options.folder, (CHECKPOINT,), 'give another folder'))
         self._experience = Experience(
             options.folder / JOURNAL, self._policy.spec, self._maker, given
         )
@@ -158,15 +159,23 @@ class LearnerNode(Node):
         """Return what learns, with its prior data; this takes a while."""
         options = self._options
         torch.set_num_threads(options.threads)
+        check_config(options.sac)
         self._report.publish('simulating', None)
         prior = self._simulate()
         self._has_prior = bool(prior)
         past, _ = self._experience.take()
         hindsight = None if options.reward_topic else find_hindsight(self._task, options.seed)
         tuner = FineTuner(
-            options.folder, self._model, options.sac, prior, past, options.seed, hindsight
+            options.folder,
+            self._model,
+            options.sac,
+            prior,
+            past,
+            options.seed,
+            hindsight,
+            'a topic' if options.reward_topic else Path(self._task).name,
         )
-        if options.compile:
+        if options.compile and not self._is_ending:
             self._compile(tuner)
         if self._experience.damaged:
             tuner.notes.append(

@@ -76,6 +76,6 @@ def task_score(task: Task) -> Score:
 
     def score(last: ControlStep, step: ControlStep) -> float | None:
         assert step.observation is not None
-        return task.reward(split_observation(task.spec, step.observation), last.command)
+        return float(task.reward(split_observation(task.spec, step.observation), last.command))
 
     return score

@@ -21,7 +21,6 @@ from sac_ros.messages import (
     RESULTS,
     STATE,
     MessageError,
-    stamp_of,
     time_message,
 )
 from sac_ros.run_node import steady_clock
@@ -83,7 +82,7 @@ class SimNode(Node):
         self._begun = 0  # episodes
         self._sent_at = 0.0  # [s], steady clock: when the newest state left
         self._shown_at = 0.0  # [s]: its stamp
-        self._own_goals: deque[float] = deque(maxlen=8)  # stamps of goals that will come back
+        self._own_goals: deque[object] = deque(maxlen=8)  # messages that will come back
         self._goals = Measurements(spec)
         self._publish_clock = self.create_publisher(Clock, '/clock', COMMAND).publish
         self._results = self.create_publisher(String, '~/episode', RESULTS)
@@ -199,7 +198,7 @@ class SimNode(Node):
 
     def _take_goal(self, message: StateMessage) -> None:
         """Take a goal that somebody else has published; what is sent comes back to the sender."""
-        if stamp_of(message) in self._own_goals:
+        if message in self._own_goals:
             return
         is_new = self._goals.update('goal', message, self._stamp(), time.monotonic())
         state = self._goals.state()
@@ -224,7 +223,7 @@ class SimNode(Node):
         state = RobotState(goal=self._env.goal) if source == 'goal' else self._env.state
         message = state_message(self._spec, source, state, stamp)
         if source == 'goal':
-            self._own_goals.append(stamp_of(message))
+            self._own_goals.append(message)
         self._publishers_of[source].publish(message)
 
     def _stamp(self) -> float:

@@ -118,15 +118,14 @@ def _run_nodes(command: RunCommand, task: str, timeout: float) -> list[EpisodeRe
     sim_arguments, policy_arguments = node_arguments(command, task)
     episodes: list[EpisodeResult] = []
     with (
-        StopSignals() as stop_is_asked,
+        StopSignals() as signals,
         ChildProcess('sim_training.sim_node', sim_arguments, environment) as sim,
         ChildProcess('sac_ros.policy_node', policy_arguments, environment) as policy,
         EpisodeListener(f'{NAMESPACE}/sim_node/episode', int(domain_id)) as listener,
     ):
         last = time.monotonic()
         while len(episodes) < command.episodes:
-            if stop_is_asked():
-                raise KeyboardInterrupt
+            signals.raise_if_received()
             for episode in listener.wait(POLL_PERIOD):
                 episodes.append(episode)
                 last = time.monotonic()

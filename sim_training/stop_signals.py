@@ -24,6 +24,13 @@ class StopSignals:
         """Tell whether a signal has asked for a stop."""
         return self.received is not None
 
+    def raise_if_received(self) -> None:
+        """End what is under way: KeyboardInterrupt after a Ctrl-C, SystemExit after SIGTERM."""
+        if self.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.received is not None:
+            raise SystemExit(128 + self.received)
+
     def __enter__(self) -> 'StopSignals':
         self._previous = {
             number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)

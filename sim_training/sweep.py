@@ -105,14 +105,15 @@ def _report(study: optuna.Study, space: Space, command: SweepCommand) -> dict[st
         'default_place': found[0].place,
         'table': str(table),
         'picture': str(picture),
-        'command': None if best is None else _train_again(command, best),
+        'command': None if best is None else _train_again(command, best, len(found)),
         'each': [asdict(outcome) for outcome in found],
     }
 
 
-def _train_again(command: SweepCommand, best: Outcome) -> str:
+def _train_again(command: SweepCommand, best: Outcome, trials: int) -> str:
     """Return the command line that trains the best setting with a seed that no trial had."""
-    training = command.training(command.trials, with_values(command.sac, best.values))
+    number = max(command.trials, trials)  # fewer may be asked for than there are
+    training = command.training(number, with_values(command.sac, best.values))
     folder = command.folder / f'best-{training.seed}'
     again = replace(training, task=command.task, out=folder)
     return shlex.join(['sac-ros', *command_words('train', again)])

@@ -22,7 +22,7 @@ LARGEST_DEVIATION = 0.5  # [periods] by which two ticks may be nearer or further
 LARGEST_REWARD = 1e6  # what is learned from stays finite in float32
 GOAL_TERM = 'goal_from_tool'  # of the observation: where a goal is seen [m]
 NEW_GOAL = 0.1  # [m]: no tool moves that far in a period
-STOPPED = Mode.SAFE, Mode.FAULT
+STOPPED = Mode.HOLD, Mode.SAFE, Mode.FAULT  # HOLD may be the beginning of it
 
 # (tick, tick after it) -> reward, or None where nobody gave one
 Score = Callable[[ControlStep, ControlStep], float | None]
@@ -115,12 +115,13 @@ class TransitionMaker:
     def add(self, step: ControlStep) -> bool:
         """Take the next tick; return whether ticks are counted anew from it on.
 
-        The stamps may begin anew too then, so those before it wait for no more news.
+        Where the stamps begin anew, too, or may do so, those before it wait for no more news.
         """
         is_anew = step.sequence == 1 or step.sequence <= self._sequence  # 1 may be missed
         self._sequence = step.sequence
-        if is_anew:
-            self._settle(is_all=True)
+        if is_anew or (self._waiting and step.stamp < self._waiting[-1].stamp):
+            while self._waiting:
+                self._follow(self._waiting.popleft(), *self._settled)
             self._ends = deque(end for end in self._ends if end.stamp <= step.stamp + SETTLE)
         self._waiting.append(step)
         return is_anew
@@ -138,20 +139,17 @@ class TransitionMaker:
         """Cut the episode off behind that tick: what follows will not be heard for a while."""
         self._ends.append(_End(stamp, is_break=True))
 
+    def settle(self, most: int = 0) -> None:
+        """Make transitions of the ticks that have waited for news, while more than `most` wait."""
+        waiting = self._waiting
+        while len(waiting) > most and waiting[-1].stamp > waiting[0].stamp + SETTLE:
+            self._follow(waiting.popleft(), *self._settled)
+
     def take(self) -> tuple[list[Transition], list[EpisodeReturn]]:
         """Return what is settled since the last call."""
-        self._settle()
+        self.settle()
         settled, self._settled = self._settled, ([], [])
         return settled
-
-    def _settle(self, *, is_all: bool = False) -> None:
-        while self._waiting and (is_all or self._is_settled(self._waiting[0])):
-            self._follow(self._waiting.popleft(), *self._settled)
-
-    def _is_settled(self, step: ControlStep) -> bool:
-        newest = self._waiting[-1].stamp
-        # A clock that has gone back ends all waiting: what was before it does not come again.
-        return not step.stamp <= newest <= step.stamp + SETTLE
 
     def _follow(
         self, step: ControlStep, transitions: list[Transition], returns: list[EpisodeReturn]

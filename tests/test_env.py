@@ -1,6 +1,7 @@
 """env.py: SimEnv keeps the rules of Gymnasium and of its contract, and repeats itself exactly."""
 
 import dataclasses
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,23 @@ def test_noise_has_the_stated_spread_and_no_bias(name: str) -> None:
         assert abs(np.corrcoef(samples[:-1, 0], samples[1:, 0])[0, 1]) < 0.15  # white
     noisy.close()
     clean.close()
+
+
+def test_what_a_task_returns_in_numbers_of_numpy_are_plain_numbers_for_everybody() -> None:
+    task = dataclasses.replace(
+        still_balance(),
+        reward=lambda terms, action: np.float32(0.5),
+        terminated=lambda terms: np.bool_(False),
+        success=lambda terms: np.linalg.norm(terms['joint_position']) <= 0.5,
+        time_limit=1,
+    )
+    env = SimEnv(task)
+    env.reset(seed=0)
+    _, reward, terminated, truncated, info = env.step(np.zeros(1, np.float32))
+    assert json.dumps([reward, terminated, truncated, info]) == (
+        '[0.5, false, true, {"is_success": true}]'
+    )
+    env.close()
 
 
 def test_an_action_that_is_not_finite_raises(env: SimEnv) -> None:

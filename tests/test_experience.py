@@ -1,5 +1,6 @@
 """What a learner hears is on the disk, and is heard again after a kill."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from full_disks import full_disk
 from learner_ticks import SPEC, make_maker, tick
 
 from sac_ros.errors import UserError
+from sim_training import experience as experience_module
 from sim_training import learner_scores
 from sim_training.experience import Experience
 from sim_training.learner_scores import GivenRewards
@@ -103,6 +105,40 @@ def test_rewards_of_the_last_ticks_before_another_activation_still_count(tmp_pat
         transitions, returns = opened.take()
         assert [transition.reward for transition in transitions] == [1.0, 1.5, 2.0, 2.5 + 1.0]
         assert [(found.length, found.is_whole) for found in returns] == [(4, True)]
+
+
+def test_rewards_of_a_long_activation_are_heard_again_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(learner_scores, 'LARGEST_BACKLOG', 100)
+    monkeypatch.setattr(experience_module, 'LARGEST_BACKLOG', 100)
+    experience = open_experience(tmp_path / 'journal', GivenRewards())
+    before: list[Transition] = []
+    for number in range(1, 1_001):
+        experience.add_tick(tick(number))
+        experience.add_reward(np.array([number, 0.5 * number]))
+        before += experience.take()[0]
+    after = open_experience(tmp_path / 'journal', GivenRewards()).take()[0]
+    rewards = [[transition.reward for transition in heard] for heard in (before, after)]
+    # Ticks 1 to 974 have waited for half a second, which is 25 periods.
+    assert rewards == [[0.5 * number for number in range(2, 975)]] * 2
+
+
+def test_a_clock_that_goes_back_in_mid_activation_is_heard_again_as_it_was(tmp_path: Path):
+    experience = open_experience(tmp_path / 'journal')
+    before: list[Transition] = []
+    back = 60 * SPEC.dt  # [s]: the simulation began anew under a node that went on
+    for number in range(1, 121):
+        step = tick(number)
+        stamp = step.stamp if number <= 60 else step.stamp - back
+        experience.add_tick(dataclasses.replace(step, stamp=stamp))
+        if number == 70:
+            experience.add_end(stamp, 1.0)
+        before += experience.take()[0]
+    after = open_experience(tmp_path / 'journal').take()[0]
+    ends = [[step.terminated for step in steps].index(True) for steps in (before, after)]
+    assert len(after) == len(before) == 59 + 9 + (120 - 70 - 1 - 26)
+    assert ends == [59 + 8] * 2  # from tick 69 to 70
 
 
 @pytest.mark.fault('E07', 'refused', 'UserError')

@@ -146,6 +146,17 @@ def test_what_a_killed_training_left_half_written_is_swept_and_nothing_else(own_
     assert names >= set(others)
 
 
+def test_a_folder_of_another_kind_is_swept_of_its_own_files(tmp_path: Path):
+    for name in ('.learner.safetensors.abc.tmp', '.run.json.abc.tmp'):
+        (tmp_path / name).write_bytes(b'half of it')
+    with held(tmp_path, ('learner.safetensors',), 'give another folder'):
+        assert not (tmp_path / '.learner.safetensors.abc.tmp').exists()
+        assert (tmp_path / '.run.json.abc.tmp').exists()
+        text = r'end, or give another folder$'
+        with pytest.raises(UserError, match=text), held(tmp_path, (), 'give another folder'):
+            pytest.fail('both have it')
+
+
 def test_files_are_swept_only_by_who_holds_the_folder(tmp_path: Path):
     with held(tmp_path):
         (tmp_path / NEXT).write_bytes(b'half of it')

@@ -265,6 +265,8 @@ def test_another_base_model_or_preset_is_refused_in_the_same_folder(tmp_path: Pa
         FineTuner(tmp_path / 'learner', other, CONFIG)
     with pytest.raises(UserError, match='another fine-tuning: its config differs'):
         FineTuner(tmp_path / 'learner', model, dataclasses.replace(CONFIG, gamma=0.9))
+    with pytest.raises(UserError, match='another fine-tuning: its scored_by differs'):
+        FineTuner(tmp_path / 'learner', model, CONFIG, scored_by='a topic')
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, model: bytes):

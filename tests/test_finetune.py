@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import running
 from ros import ROOT, Peer, wait_for
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from test_run import processes_with
 
 from sac_ros.accepted_model import Acceptance, keep_accepted
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.ros
 
 BALANCE = ROOT / 'models' / 'balance.onnx'
 HOPPER = ROOT / 'models' / 'Hopper-v5.onnx'
+COMMANDS = 'forward_effort_controller/commands'
 LONG = Physics(urdf='cartpole_long.urdf')
 
 
@@ -110,7 +112,8 @@ def test_an_episode_is_told_when_it_is_known_which_model_acts(peer: Peer):
     early = EpisodeResult(1, 0.0, 3, True, False, {}, 0, ended_at=1.0)
     results.publish(String(data=result_to_json(early)))
     domain_id = peer.context.get_domain_id()
-    with FinetuneListener('/robot', domain_id, load_task('balance').spec) as listener:
+    spec = load_task('balance').spec
+    with FinetuneListener('/robot', domain_id, spec, real_time_factor=1.0) as listener:
         wait_for(lambda: listener.wait(0.01) or listener._early, 'an episode')
         assert [listener.wait(0.01) for _ in range(3)] == [[], [], []]
         info.publish(String(data='{"sha256": "abc"}'))
@@ -119,6 +122,28 @@ def test_an_episode_is_told_when_it_is_known_which_model_acts(peer: Peer):
         assert told == [early]
         assert listener.acting == 'abc'
         assert listener.wait(0.01) == []
+
+
+def test_commands_are_judged_by_the_time_of_the_robot(peer: Peer):
+    spec = load_task('balance').spec  # 10 N in a period of 20 ms
+    commands = peer.node.create_publisher(Float64MultiArray, f'/robot/{COMMANDS}', 10)
+    domain_id = peer.context.get_domain_id()
+    with FinetuneListener('/robot', domain_id, spec, real_time_factor=0.01) as listener:
+        wait_for(lambda: commands.get_subscription_count() == 1, 'the listener')
+        commands.publish(Float64MultiArray(data=[-10.0]))
+        wait_for(lambda: listener.wait(0.01) or listener.watch.commands == 1, 'a command')
+        time.sleep(0.3)  # 3 ms for the robot
+        commands.publish(Float64MultiArray(data=[10.0]))
+        wait_for(lambda: listener.wait(0.01) or listener.watch.commands == 2, 'another one')
+        assert listener.watch.violations == 1
+
+
+def test_a_model_that_was_rolled_back_since_is_not_left_as_the_accepted_one(tmp_path: Path):
+    command = tiny(tmp_path)
+    (tmp_path / finetune.MODEL).write_bytes(b'accepted by an earlier part of the run')
+    scores = finetune._score(command, 'balance', tmp_path, load_policy(BALANCE))
+    assert scores['model'] is None
+    assert not (tmp_path / finetune.MODEL).exists()
 
 
 def test_ctrl_c_keeps_what_there_is_and_leaves_no_process_behind(tmp_path: Path):
@@ -193,6 +218,7 @@ def test_it_goes_on_only_as_it_was_begun(tmp_path: Path):
     finetune._open_folder(tiny(folder), folder)
     with pytest.raises(UserError, match='is not an empty folder; name a new one, or --resume'):
         main(tiny(folder))
+    finetune._open_folder(tiny(folder, resume=True, minutes=2.0, episodes=7), folder)
     with pytest.raises(UserError, match=r'--exploration is 0.2; the fine-tuning in .* with 0.1'):
         main(tiny(folder, resume=True, exploration=0.2))
     with pytest.raises(UserError, match=r"--physics is {'payload': 1.0, "):

@@ -49,6 +49,16 @@ def test_returns_are_shown_over_the_time_of_the_robot(tmp_path: Path):
     assert (point.step, point.value) == (6, 34.5)
 
 
+@pytest.mark.fault('F08', 'kept', '')
+def test_where_tensorboard_cannot_be_written_the_record_goes_on(tmp_path: Path):
+    (tmp_path / 'tensorboard').write_text('in the way')
+    with FinetuneReport(tmp_path) as report:
+        report.add_episode(EPISODE)
+        report.add_decision(DECISION)
+    with FinetuneReport(tmp_path) as again:
+        assert (again.episodes, again.decisions) == ([EPISODE], [DECISION])
+
+
 @pytest.mark.parametrize('text', ['minutes,decision\n0.1,accepted\n', 'nothing\nof ours\n'])
 def test_rows_that_are_not_ours_are_refused(text: str, tmp_path: Path):
     (tmp_path / DECISIONS).write_text(text)

@@ -8,7 +8,8 @@ from full_disks import full_disk, tensorboard_dies_loudly
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sim_training import learner_board
-from sim_training.learner_board import FOLDER, RETRY, LearnerBoard
+from sim_training.event_writer import FOLDER, RETRY
+from sim_training.learner_board import LearnerBoard
 
 
 def shown(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -50,7 +51,7 @@ def test_where_nothing_can_be_written_it_says_so_and_begins_again_when_there_is_
     assert str(board.problem).startswith(f'W_DISK: cannot write {tmp_path / FOLDER}: ')
     (tmp_path / FOLDER).unlink()
     later = time.monotonic() + RETRY
-    monkeypatch.setattr('sim_training.learner_board.time.monotonic', lambda: later)
+    monkeypatch.setattr('sim_training.event_writer.time.monotonic', lambda: later)
     board.transitions = 100
     board.add_row({'loss/critic': 0.25})
     assert board.problem is None

@@ -226,9 +226,11 @@ def test_an_episode_ends_where_the_task_says_so_also_by_a_reward_that_cannot_be_
 def test_a_robot_that_was_stopped_can_be_judged_until_it_acts_again(code: str, verdict: float):
     mode = Mode.FAULT if code == 'E_ESTOP' else Mode.SAFE
     stopped = {'observation': None, 'fault': Fault(code, ''), 'mode': mode}
+    first = {**stopped, 'mode': Mode.HOLD if code == 'E_OBS_RANGE' else mode}  # it is bridged
     steps = [
         *(tick(number) for number in (1, 2, 3)),
-        *(tick(number, **stopped) for number in (4, 5, 6)),
+        tick(4, **first),
+        *(tick(number, **stopped) for number in (5, 6)),
         *(tick(number) for number in (7, 8, 9)),
     ]
     maker = make_maker()

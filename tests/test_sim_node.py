@@ -1,5 +1,6 @@
 """The simulated robot on real topics: frozen until it is driven, scored, reset, given goals."""
 
+import copy
 import json
 import signal
 import time
@@ -165,6 +166,12 @@ def test_goals_are_drawn_latched_and_taken_from_others(simulate, peer: Peer):
     count = len(goals)
     time.sleep(0.2)
     assert len(goals) == count  # goals do not go round in circles
+    other = copy.deepcopy(goals[-1])
+    other.point.x = 0.4375  # stamped as the newest one: simulated time stands still in between
+    publisher.publish(other)
+    wait_for(lambda: node._env.goal[0] == 0.4375, 'a goal with the stamp of our own is taken')
+    wait_for(lambda: len(goals) > count, 'it is published')
+    count = len(goals)
     peer.call(Trigger, '/sim/sim_node/reset', Trigger.Request())
     wait_for(lambda: len(goals) > count, 'the next episode draws a goal')
     assert goals[-1].point.x != 0.5

@@ -18,6 +18,21 @@ with StopSignals():
 """
 
 
+@pytest.mark.parametrize(
+    ('number', 'error'), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_what_is_under_way_ends_as_the_signal_says(
+    number: signal.Signals, error: type[BaseException]
+):
+    with StopSignals() as signals:
+        signals.raise_if_received()
+        signal.raise_signal(number)
+        with pytest.raises(error) as ended:
+            signals.raise_if_received()
+    if error is SystemExit:
+        assert ended.value.args == (143,)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_what_hangs_in_one_line(number: signal.Signals):
     words = [sys.executable, '-c', HANGS]
