@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
 
@@ -27,12 +28,30 @@ class ActionMap:
         """Return the last command, shape (action_size,), read-only."""
         return self._previous
 
+    def find_start_fault(self, state: RobotState) -> Fault | None:
+        """Return why a start in `state`, which has passed the guard, would be a jump, or None.
+
+        The first position that is sent lies within bounds, wherever the joint is.
+        """
+        if not self._is_position:
+            return None
+        measured = self._measured(state)
+        distance = np.abs(measured - _within(self._lower, measured, self._upper))
+        too_far = distance > self._max_step
+        if not too_far.any():
+            return None
+        i = int(np.argmax(too_far))
+        return Fault(
+            'E_OBS_RANGE',
+            f'joint_position of {self._spec.action_names[i]} {measured[i]:g} is {distance[i]:g} '
+            f'outside the bounds of the action [{self._lower[i]}, {self._upper[i]}]; '
+            f'{self._max_step[i]:g} is allowed, the step of a period at max_rate',
+        )
+
     def reset(self, state: RobotState) -> None:
         """Start from a robot at rest: at the measured positions, or at the stop command."""
         if self._is_position:
-            if state.joint_position is None:
-                raise ValueError('a position interface starts from measured joint positions')
-            self.remember(np.clip(state.joint_position[self._driven], self._lower, self._upper))
+            self.remember(_within(self._lower, self._measured(state), self._upper))
         elif self._stop is not None:
             self.remember(self._stop)
 
@@ -60,6 +79,12 @@ class ActionMap:
     def to_stop(self) -> np.ndarray:
         """Return the next command on the way to the stop command, as fast as `max_rate` allows."""
         return self._previous if self._stop is None else self.to_command(self._stop)
+
+    def _measured(self, state: RobotState) -> np.ndarray:
+        """Return where the driven joints are [rad or m], shape (action_size,)."""
+        if state.joint_position is None:
+            raise ValueError('a position interface starts from measured joint positions')
+        return state.joint_position[self._driven]
 
     def _keep(self, command: np.ndarray) -> None:
         self._previous = command

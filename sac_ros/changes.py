@@ -37,38 +37,41 @@ class Changes:
         """Forget everything: what comes next has nothing before it."""
         self._newest: dict[str, RobotState] = {}  # source -> the newest state that is believed
         self._seen: dict[str, float] = {}  # source -> stamp of the newest one
+        self._faults: dict[str, Fault | None] = {}  # source -> why its newest one is not acted on
         self._jumped: set[str] = set()  # sources whose newest one is not believed
         self._unchanged_since: dict[str, float] = {}  # source -> stamp of the value it repeats
         self._warned: set[str] = set()
         self.notice: Fault | None = None  # worth a warning, once; the caller takes it away
 
     def find_fault(self, state: RobotState) -> Fault | None:
-        """Return why the change since the last call is not believed, or None.
+        """Return why the newest change is not believed, or None.
 
-        A single wild value is told once.  A jump that stays is told twice, and then believed.
+        A single wild value is a fault until the next one comes.  A jump that stays is a fault for
+        two of its values, and then believed.
         """
-        fault = None
         for source, names in self._fields.items():
-            before = self._newest.get(source)
             stamp = state.stamps[source]
-            if stamp == self._seen.get(source):
-                continue  # nothing new was measured
-            self._seen[source] = stamp
-            if before is None:
-                self._newest[source] = state
-                self._unchanged_since[source] = stamp
-                continue
-            # Two messages may arrive closer to each other than they were measured.
-            elapsed = max(stamp - before.stamps[source], self._dt)
-            jump = self._find_jump(before, state, names, elapsed)
-            if jump is not None and source not in self._jumped:
-                self._jumped.add(source)  # the next one is compared with what was before the jump
-            else:
-                self._jumped.discard(source)
-                fault = fault or self._find_freeze(source, names, before, state)
-                self._newest[source] = state
-            fault = jump or fault
-        return fault
+            if stamp != self._seen.get(source):  # or else nothing new was measured
+                self._seen[source] = stamp
+                self._faults[source] = self._find_source_fault(source, names, state)
+        return next((fault for fault in self._faults.values() if fault is not None), None)
+
+    def _find_source_fault(self, source: str, names: list[str], state: RobotState) -> Fault | None:
+        before, stamp = self._newest.get(source), state.stamps[source]
+        if before is None:
+            self._newest[source] = state
+            self._unchanged_since[source] = stamp
+            return None
+        # Two messages may arrive closer to each other than they were measured.
+        elapsed = max(stamp - before.stamps[source], self._dt)
+        jump = self._find_jump(before, state, names, elapsed)
+        if jump is not None and source not in self._jumped:
+            self._jumped.add(source)  # the next one is compared with what was before the jump
+            return jump
+        self._jumped.discard(source)
+        freeze = self._find_freeze(source, names, before, state)
+        self._newest[source] = state
+        return jump or freeze
 
     def _find_jump(
         self, before: RobotState, state: RobotState, names: list[str], elapsed: float

@@ -16,7 +16,7 @@ from sac_ros.control_step import ControlStep, Mode, Thought
 from sac_ros.exploration_noise import SmoothNoise
 from sac_ros.fault import Fault
 from sac_ros.guard import Guard
-from sac_ros.observation import observe
+from sac_ros.observation import find_nonfinite_term, observe
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
 from sac_ros.takeover import Takeover
@@ -88,8 +88,14 @@ class PolicyController:
         self._acting = (self.model + 1, policy)
 
     def find_fault(self, state: RobotState, now: float) -> Fault | None:
-        """Return why the robot could not be activated now, or None."""
-        return self._standing_fault() or self._guard.find_fault(state, now)
+        """Return why the robot could not be activated now, or None.
+
+        While it runs, where it began is no matter: commands go on from the last one.
+        """
+        fault = self._standing_fault() or self._guard.find_fault(state, now)
+        if fault is None and self.mode is Mode.INACTIVE:
+            fault = self._action_map.find_start_fault(state)
+        return fault
 
     def activate(self, state: RobotState, now: float) -> Fault | None:
         """Start from a robot at rest in `state`, unless there is a fault, which is returned.
@@ -125,9 +131,10 @@ class PolicyController:
     def emergency_stop(self, text: str) -> None:
         """Latch a fault, also while inactive; `text` says who asked for it.
 
-        It ends exploration, which a reset does not begin again.
+        What has latched before remains the cause that is told.  It ends exploration, which a
+        reset does not begin again.
         """
-        self._latched = Fault('E_ESTOP', text)
+        self._latched = self._latched or Fault('E_ESTOP', text)
         self.noise = None
         if self.mode is not Mode.INACTIVE:
             self.mode = Mode.FAULT
@@ -136,8 +143,9 @@ class PolicyController:
         """Take back a latched fault and let go for a person who is lost.
 
         Unless something else is wrong, which is returned: so a robot that has been reset does not
-        begin to move later, when that other thing has gone.  After a reset the policy acts again
-        in `RECOVER_PERIODS`.  While inactive nothing moves, and there is always a reset.
+        begin to move later, when that other thing has gone.  An emergency stop that came after
+        the cause that is told is taken back with it.  After a reset the policy acts again in
+        `RECOVER_PERIODS`.  While inactive nothing moves, and there is always a reset.
         """
         cause = self._latched or self.takeover.find_fault(now)
         other = self._forbidden_fault() or self._guard.find_fault(state, now)
@@ -178,7 +186,8 @@ class PolicyController:
                 or self._changes.find_fault(state)
             )
             if fault is None:
-                observation = observe(self.spec, state, self._action_map.previous)
+                observation, fault = self._observe(state)
+            if observation is not None:
                 person = self.takeover.action
                 action = policy(observation) if person is None else person
                 if not np.isfinite(action).all():
@@ -226,6 +235,13 @@ class PolicyController:
         """Return what was worth a warning since the last call, or None."""
         notice, self._changes.notice = self._changes.notice, None
         return notice
+
+    def _observe(self, state: RobotState) -> tuple[np.ndarray | None, Fault | None]:
+        """Return what the policy is to see, or why it must not be asked."""
+        with np.errstate(over='ignore'):  # what does not fit float32 is the fault below
+            observation = observe(self.spec, state, self._action_map.previous)
+        fault = find_nonfinite_term(self.spec, observation)
+        return (observation if fault is None else None), fault
 
     def _step(
         self, now: float, thought: Thought, command: np.ndarray, fault: Fault | None

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 from sac_ros.state import RobotState
 from sac_ros.terms import TERMS
@@ -24,6 +25,20 @@ def observe(spec: TaskSpec, state: RobotState, previous: np.ndarray) -> np.ndarr
             raise ObservationError(f"term '{name}' needs shape ({size},), found {found}")
         parts.append(value)
     return np.concatenate(parts, dtype=np.float32)
+
+
+def find_nonfinite_term(spec: TaskSpec, observation: np.ndarray) -> Fault | None:
+    """Return which term is not finite in float32, or None.
+
+    A difference of two measured numbers may overflow although each of them fits.
+    """
+    if np.isfinite(observation).all():
+        return None
+    parts = split_observation(spec, observation).items()
+    name, value = next((name, value) for name, value in parts if not np.isfinite(value).all())
+    i = int(np.argmin(np.isfinite(value)))
+    text = f'{name}[{i}] of the observation is {value[i]}; a finite number in float32 is needed'
+    return Fault('E_OBS_NONFINITE', text)
 
 
 def split_observation(spec: TaskSpec, observation: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sac_ros.spec_fields import PerElement
 
 MAX_CONTROL_RATE = 1000.0  # [Hz]; no Python process keeps a shorter period
+LONGEST_STOP = 60.0  # [s] from bound to bound; nobody waits that long for a robot to stand still
 
 # Message types that may bring a source; the first is the default.
 SOURCE_TYPES: dict[str, tuple[str, ...]] = {
@@ -109,6 +111,21 @@ def _check_action(spec: TaskSpec) -> None:
         _check_length(f'action.{key}', value, spec.action_size)
     _check_length('action.lower', action.lower, spec.action_size)
     _check_order('action', action.lower, action.upper, spec.action_names)
+    _check_stop_time(spec)
+
+
+def _check_stop_time(spec: TaskSpec) -> None:
+    action = spec.action
+    bounds = (spec.per_action(value) for value in (action.lower, action.upper, action.max_rate))
+    for name, low, high, rate in zip(spec.action_names, *bounds, strict=True):
+        # (upper - lower) / max_rate [s]; halved, because the range of large floats is infinite
+        with np.errstate(over='ignore'):
+            duration = 2.0 * ((high / 2.0 - low / 2.0) / rate)
+        if duration > LONGEST_STOP:
+            raise ValueError(
+                f'action.max_rate: {name} takes {duration:g} s from {low} to {high} at {rate} a '
+                f'second; at most {LONGEST_STOP:g} s are allowed'
+            )
 
 
 def _check_stop(spec: TaskSpec) -> None:
@@ -170,7 +187,12 @@ def _check_timeouts(spec: TaskSpec, key: str) -> None:
                 raise ValueError(f'topics.command: {name} is for topics that are read')
         return
     if topic.timeout is None:
-        raise ValueError(f'topics.{key}: timeout is missing (.inf when it never goes stale)')
+        hint = ' (.inf when it never goes stale)' if key == 'goal' else ''
+        raise ValueError(f'topics.{key}: timeout is missing{hint}')
+    if topic.timeout == math.inf and key != 'goal':
+        raise ValueError(
+            f'topics.{key}: timeout is .inf; a finite one is needed, only a goal may stay valid'
+        )
     if topic.timeout < spec.dt:
         raise ValueError(
             f'topics.{key}: timeout {topic.timeout} s is shorter than the control period '
@@ -212,6 +234,17 @@ def _check_limits(spec: TaskSpec) -> None:
         _check_order(f'limits.{key}', limits.lower, limits.upper, names)
         if limits.max_rate is not None:
             _check_length(f'limits.{key}.max_rate', limits.max_rate, len(names))
+            _check_is_compared(spec, key)
+
+
+def _check_is_compared(spec: TaskSpec, key: str) -> None:
+    """Changes over time are looked for only in what is measured again and again."""
+    source = next(source for source in spec.sources if key in SOURCES[source])
+    if spec.topics[source].timeout == math.inf:
+        raise ValueError(
+            f'limits.{key}.max_rate: does nothing while topics.{source} has timeout .inf; '
+            'a finite one is needed, or no max_rate'
+        )
 
 
 def _refuse_twice(where: str, names: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """What tests are built from: a contract of two joints, a state that fits it, small models."""
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from model_builders import tensor as tensor
 from sac_ros.fault import Fault
 from sac_ros.policy import OnnxPolicy
 from sac_ros.spec import TaskSpec, spec_from_dict
+from sac_ros.spec_rules import LONGEST_STOP
 from sac_ros.state import SOURCES, RobotState
 from sac_ros.terms import TERMS
 from sim_training.export import export_policy
@@ -88,6 +90,13 @@ def spec_content(**overrides: object) -> dict[str, object]:
 def make_spec(**overrides: object) -> TaskSpec:
     """Return the tiny contract, changed as in `spec_content`."""
     return spec_from_dict(spec_content(**overrides))
+
+
+def slowest_rate(lower: float, upper: float) -> float:
+    """Return a `max_rate` at which from bound to bound takes a second less than is allowed."""
+    seconds = LONGEST_STOP - 1.0
+    # divided first, because the range of large floats is infinite; tiny ones have a rate too
+    return max(upper / seconds - lower / seconds, sys.float_info.min)
 
 
 def topic(key: str, **overrides: object) -> dict[str, object]:

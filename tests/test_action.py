@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from builders import make_spec, make_state
+from builders import make_spec, make_state, slowest_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sac_ros.action import ActionMap
+from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -90,6 +91,58 @@ def test_a_position_cannot_start_without_measured_joints() -> None:
         action_map.reset(make_state(joint_position=None))
 
 
+@pytest.mark.parametrize(
+    ('joint_position', 'text'),
+    [
+        ((0.0, 1.0), None),
+        ((1.09, -1.09), None),  # 5.0 rad/s * 0.02 s = 0.1 rad outside is a step that is allowed
+        (
+            (0.0, 1.5),
+            'joint_position of elbow 1.5 is 0.5 outside the bounds of the action [-1.0, 1.0]; '
+            '0.1 is allowed, the step of a period at max_rate',
+        ),
+        (
+            (-1.25, 1.5),
+            'joint_position of shoulder -1.25 is 0.25 outside the bounds of the action '
+            '[-1.0, 1.0]; 0.1 is allowed, the step of a period at max_rate',
+        ),
+    ],
+)
+def test_a_position_does_not_start_further_out_of_bounds_than_one_step(
+    joint_position: tuple[float, float], text: str | None
+) -> None:
+    action_map = ActionMap(make_spec(interface='position', stop='hold'))
+
+    fault = action_map.find_start_fault(make_state(joint_position=joint_position))
+
+    assert fault == (None if text is None else Fault('E_OBS_RANGE', text))
+
+
+def test_only_the_joints_that_are_driven_must_be_near_their_bounds() -> None:
+    spec = make_spec(interface='position', stop='hold', action_joints=['elbow'])
+    action_map = ActionMap(spec)
+
+    assert action_map.find_start_fault(make_state(joint_position=(2.9, 0.0))) is None
+    fault = action_map.find_start_fault(make_state(joint_position=(0.0, 1.5)))
+    assert fault is not None
+    assert fault.text.startswith('joint_position of elbow 1.5 is 0.5 outside the bounds')
+
+
+def test_where_max_rate_allows_any_step_a_position_starts_anywhere() -> None:
+    action_map = ActionMap(make_spec(interface='position', stop='hold', max_rate=[math.inf, 5.0]))
+
+    assert action_map.find_start_fault(make_state(joint_position=(2.9, 0.0))) is None
+    assert action_map.find_start_fault(make_state(joint_position=(2.9, 1.5))) is not None
+
+
+@pytest.mark.parametrize('interface', ['velocity', 'effort'])
+def test_what_is_no_position_starts_wherever_the_joints_are(interface: str) -> None:
+    action_map = ActionMap(make_spec(interface=interface))
+
+    assert action_map.find_start_fault(make_state(joint_position=(2.9, -1.9))) is None
+    assert action_map.find_start_fault(make_state(joint_position=None)) is None
+
+
 def test_stopping_goes_to_the_stop_command_as_fast_as_the_rate_allows_and_stays() -> None:
     action_map = _started(make_spec())
     action_map.remember(np.array([0.25, -1.0]))
@@ -126,13 +179,14 @@ def test_commands_cannot_be_changed_afterwards(stop: dict[str, object]) -> None:
 
 @given(
     ends=st.lists(finite, min_size=2, max_size=2, unique=True).map(sorted),
-    max_rate=st.one_of(st.just(math.inf), st.floats(1e-3, 1e6)),
+    times=st.one_of(st.just(math.inf), st.floats(1.0, 1e6)),  # the slowest rate
     actions=st.lists(st.tuples(finite, finite), max_size=20),
 )
 def test_any_finite_actions_give_commands_within_bounds_and_rate(
-    ends: list[float], max_rate: float, actions: list[tuple[float, float]]
+    ends: list[float], times: float, actions: list[tuple[float, float]]
 ) -> None:
     lower, upper = ends
+    max_rate = times * slowest_rate(lower, upper)
     spec = make_spec(lower=lower, upper=upper, max_rate=max_rate, stop=[lower, upper])
     action_map = _started(spec)
     before = action_map.previous

@@ -77,6 +77,56 @@ def test_the_same_measurement_again_is_no_change_and_no_news():
     assert changes.find_fault(at(0.02, 0.04, 0.0)) is None
 
 
+def test_a_jump_is_told_again_until_a_newer_measurement_has_come():
+    changes = Changes(jumpy_spec())
+    changes.find_fault(at(0.0, 0.0, 0.0))
+
+    jump = changes.find_fault(at(0.02, 1.0, 0.0))
+
+    assert str(jump) == (
+        'E_OBS_JUMP: joint_position of shoulder has changed by 50 a second (limit 2)'
+    )
+    assert changes.find_fault(at(0.02, 1.0, 0.0)) == jump  # the next tick, the same measurement
+    assert changes.find_fault(at(0.02, 1.0, 0.0)) == jump
+    assert changes.find_fault(at(0.04, 0.0, 0.0)) is None
+    assert changes.find_fault(at(0.04, 0.0, 0.0)) is None
+
+
+def test_a_jump_of_one_topic_outlasts_good_news_of_another():
+    limits = {'joint_position': {'lower': -3.0, 'upper': 3.0, 'max_rate': 2.0}}
+    changes = Changes(make_spec(limits=limits))
+    changes.find_fault(make_state(0.0, joint_position=(0.0, 0.0)))
+    jumped = {'joint_position': (1.0, 0.0), 'stamps': {'joint_states': 0.02}}
+
+    jump = changes.find_fault(make_state(0.02, **jumped))
+
+    assert jump is not None
+    assert changes.find_fault(make_state(0.04, **jumped)) == jump  # tool_pose is new
+    assert changes.find_fault(make_state(0.06, joint_position=(0.0, 0.0))) is None
+
+
+def test_a_sensor_that_has_frozen_is_told_again_until_a_newer_measurement_has_come():
+    changes = Changes(frozen_spec(0.1))
+    changes.find_fault(make_state(0.0))
+
+    freeze = changes.find_fault(make_state(0.12))
+
+    assert str(freeze) == (
+        'E_OBS_FROZEN: joint_states has repeated itself for 0.120 s (limit 0.1 s)'
+    )
+    assert changes.find_fault(make_state(0.12)) == freeze
+    assert changes.find_fault(make_state(0.14, joint_position=(0.11, -0.2))) is None
+
+
+def test_after_a_restart_a_jump_is_forgotten():
+    changes = Changes(jumpy_spec())
+    changes.find_fault(at(0.0, 0.0, 0.0))
+    assert changes.find_fault(at(0.02, 1.0, 0.0)) is not None
+    changes.restart()
+
+    assert changes.find_fault(at(0.02, 1.0, 0.0)) is None
+
+
 def test_after_a_restart_nothing_is_a_jump():
     changes = Changes(jumpy_spec())
     changes.find_fault(at(0.0, 0.0, 0.0))
@@ -97,6 +147,28 @@ def test_a_spike_is_held_for_one_period():
     assert steps[2].fault is not None
     assert steps[2].fault.code == 'E_OBS_JUMP'
     np.testing.assert_array_equal(steps[2].command, steps[1].command)
+
+
+@pytest.mark.fault('A20', 'SAFE', 'E_OBS_JUMP')
+def test_a_spike_that_no_newer_message_follows_is_stopped_for_and_never_acted_on():
+    seen: list[float] = []
+
+    def policy(observation: np.ndarray) -> np.ndarray:
+        seen.append(float(observation[0]))
+        return np.ones(2, dtype=np.float32)
+
+    controller = PolicyController(jumpy_spec(), policy)
+    assert controller.activate(at(0.0, 0.0, 0.0), 0.0) is None
+    stamped = [(1, 0.0), (2, 1.0), (2, 1.0), (2, 1.0), (5, 0.0)]  # [periods], [rad]
+
+    steps = [
+        controller.step(at(period * DT, x, 0.0), i * DT)
+        for i, (period, x) in enumerate(stamped, 1)
+    ]
+
+    assert [step.mode for step in steps] == [Mode.ACTIVE, Mode.HOLD] + [Mode.SAFE] * 3
+    assert [step.fault.code for step in steps if step.fault] == ['E_OBS_JUMP'] * 3
+    assert seen == [0.0, 0.0]
 
 
 @pytest.mark.fault('A20', 'SAFE', 'E_OBS_JUMP')

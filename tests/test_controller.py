@@ -9,6 +9,8 @@ from builders import make_spec, make_state
 
 from sac_ros.control_step import ControlStep, Mode
 from sac_ros.controller import PolicyController
+from sac_ros.exploration_noise import SmoothNoise
+from sac_ros.fault import Fault
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec
 
@@ -33,6 +35,36 @@ def test_a_fault_prevents_activation_and_is_returned() -> None:
     assert controller.find_fault(make_state(), 0.0) is None
     assert controller.activate(make_state(), 0.0) is None
     assert _mode(controller) is Mode.ACTIVE
+
+
+@pytest.mark.fault('A21', 'INACTIVE', 'E_OBS_RANGE')
+def test_a_position_outside_the_bounds_of_the_action_prevents_activation() -> None:
+    spec = make_spec(interface='position', stop='hold')  # the guard lets the elbow be at 2 rad
+    controller = PolicyController(spec, _always(0.0))
+    outside = make_state(joint_position=(0.0, 1.5))
+
+    fault = controller.activate(outside, 0.0)
+
+    assert str(fault) == (
+        'E_OBS_RANGE: joint_position of elbow 1.5 is 0.5 outside the bounds of the action '
+        '[-1.0, 1.0]; 0.1 is allowed, the step of a period at max_rate'
+    )
+    assert controller.find_fault(outside, 0.0) == fault
+    assert _mode(controller) is Mode.INACTIVE
+    assert controller.activate(make_state(joint_position=(0.0, 1.05)), 0.0) is None
+
+
+def test_a_position_that_leaves_the_bounds_while_it_runs_is_no_fault_and_recovers() -> None:
+    controller = _active(make_spec(interface='position', stop='hold'), _always(1.0))
+    outside = make_state(joint_position=(0.0, 1.5))
+    controller.forbid(Fault('W_DISABLED', 'an operator has called ~/enable with false'))
+    controller.step(outside, 0.0)
+    controller.permit('W_DISABLED')
+
+    assert controller.find_fault(outside, 0.0) is None
+    steps = [controller.step(outside, 0.0) for _ in range(10)]
+
+    assert [step.mode for step in steps] == [Mode.SAFE] * 9 + [Mode.ACTIVE]
 
 
 def test_a_tick_tells_what_was_seen_asked_for_and_sent() -> None:
@@ -107,6 +139,26 @@ def test_a_bad_tick_while_recovering_starts_the_ten_good_ones_again() -> None:
     )
 
 
+@pytest.mark.fault('A02', 'SAFE', 'E_OBS_NONFINITE')
+def test_a_difference_that_overflows_float32_is_a_fault_and_the_policy_is_not_asked() -> None:
+    answers = _Answers(1.0)
+    controller = _active(make_spec(limits={}), answers)
+    # each fits float32, which ends at 3.4e38, and their difference, 6e38, does not
+    far = make_state(goal=(3e38, 0.0, 0.0), tool_position=(-3e38, 0.0, 0.0))
+
+    with np.errstate(all='raise'):
+        steps = [controller.step(state, 0.0) for state in (make_state(), far, far)]
+
+    assert [step.mode for step in steps] == [Mode.ACTIVE, Mode.HOLD, Mode.SAFE]
+    assert str(steps[1].fault) == (
+        'E_OBS_NONFINITE: goal_from_tool[0] of the observation is inf; '
+        'a finite number in float32 is needed'
+    )
+    assert answers.asked == 1
+    assert steps[1].observation is None
+    assert steps[1].action is None
+
+
 def test_a_policy_that_answers_nan_three_times_is_latched_out_until_reset() -> None:
     answers = _Answers(1.0, 1.0, math.nan, math.nan, math.nan, 1.0)
     controller = _active(make_spec(), answers)
@@ -152,6 +204,35 @@ def test_an_emergency_stop_while_inactive_forbids_activation_until_reset() -> No
     assert _mode(controller) is Mode.INACTIVE
     assert controller.reset(make_state(), 0.0) is None
     assert controller.activate(make_state(), 0.0) is None
+
+
+def test_an_emergency_stop_keeps_the_cause_that_has_latched_before_it() -> None:
+    controller = _active(make_spec(), _always(math.nan))
+    _run(controller, 'good ' * 3)
+    controller.noise = SmoothNoise(make_spec(), 0.1, 0.1, np.random.default_rng(0))
+
+    controller.emergency_stop('the button was pressed')
+
+    (step,) = _run(controller, 'good')
+    assert step.mode is Mode.FAULT
+    assert str(step.fault) == 'E_ACT_NONFINITE: the policy answered [nan nan]'
+    assert controller.noise is None
+    # One reset takes back both.
+    assert controller.reset(make_state(), 0.0) is None
+    assert controller.find_fault(make_state(), 0.0) is None
+
+
+def test_of_two_emergency_stops_the_first_is_told() -> None:
+    controller = _active(make_spec(), _always(1.0))
+    controller.emergency_stop('the button was pressed')
+    controller.emergency_stop('~/estop says true')
+
+    assert {str(step.fault) for step in _run(controller, 'good good')} == {
+        'E_ESTOP: the button was pressed'
+    }
+    assert controller.reset(make_state(), 0.0) is None
+    controller.emergency_stop('~/estop says true')
+    assert str(_run(controller, 'good')[0].fault) == 'E_ESTOP: ~/estop says true'
 
 
 def test_a_latched_fault_outlives_deactivation_but_not_reset() -> None:

@@ -33,10 +33,14 @@ def test_a_rate_that_cannot_be_kept_is_refused(tmp_path: Path, rate: str, text: 
         ('-1', 'topics.joint_states.timeout: is -1; a number above 0 is needed'),
         ('false', 'topics.joint_states.timeout: is False; a number is needed'),
         ('none', "topics.joint_states.timeout: is 'none'; a number is needed"),
-        ('', 'topics.joint_states: timeout is missing (.inf when it never goes stale)'),
+        ('', 'topics.joint_states: timeout is missing'),
+        ('.inf', 'topics.joint_states: timeout is .inf; a finite one is needed, only a goal may '
+         'stay valid'),
     ],
-)
-def test_a_timeout_cannot_be_switched_off_by_a_zero(tmp_path: Path, timeout: str, text: str):
+)  # fmt: skip
+def test_a_timeout_cannot_be_switched_off_by_a_zero_or_infinity(
+    tmp_path: Path, timeout: str, text: str
+):
     assert said_of(tmp_path, edited('timeout: 0.1', f'timeout: {timeout}')).startswith(text)
 
 

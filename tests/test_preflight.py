@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
-from builders import make_spec, topic
+from builders import make_spec, make_state
 from ready_robot import FACTS, SPEC, changed_facts, detail, named, only_fault, published
 
+from sac_ros.controller import PolicyController
 from sac_ros.fault import Fault
 from sac_ros.preflight import first_obstacle, preflight, report
 
@@ -118,12 +120,10 @@ def test_only_the_source_that_makes_the_ticks_must_be_fast() -> None:
 
 
 def test_a_source_that_never_goes_stale_may_be_slow() -> None:
-    topics = {key: topic(key) for key in ('tool_pose', 'goal', 'command')}
-    topics['joint_states'] = topic('joint_states', timeout=math.inf)
-    facts = changed_facts(intervals={'joint_states': 9.0})
-    checks = preflight(make_spec(topics=topics), facts, is_shadow=False)
+    spec = make_spec(observation=[{'term': 'goal'}])
+    checks = preflight(spec, changed_facts(intervals={'goal': 9.0}), is_shadow=False)
 
-    assert 'joint_states: rate' not in [check.name for check in checks]
+    assert 'goal: rate' not in [check.name for check in checks]
     assert all(check.fault is None for check in checks)
 
 
@@ -131,6 +131,18 @@ def test_what_the_guard_says_forbids_activation() -> None:
     fault = Fault('E_OBS_RANGE', 'joint_position of elbow 2.5 is outside [-2.0, 2.0]')
 
     assert only_fault(changed_facts(state_fault=fault), 'state') == str(fault)
+
+
+def test_a_position_that_would_begin_with_a_jump_forbids_activation() -> None:
+    spec = make_spec(interface='position', stop='hold')
+    controller = PolicyController(spec, lambda _: np.zeros(2, dtype=np.float32))
+
+    fault = controller.find_fault(make_state(joint_position=(1.5, 0.0)), 0.0)
+
+    assert only_fault(changed_facts(state_fault=fault), 'state') == (
+        'E_OBS_RANGE: joint_position of shoulder 1.5 is 0.5 outside the bounds of the action '
+        '[-1.0, 1.0]; 0.1 is allowed, the step of a period at max_rate'
+    )
 
 
 def test_in_shadow_mode_others_may_command_and_nobody_must_listen() -> None:

@@ -4,9 +4,10 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import yaml
-from builders import make_spec, spec_content
+from builders import make_spec, slowest_rate, spec_content
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,11 @@ def _bounds(draw: st.DrawFn, size: int) -> dict[str, object]:
     return {'lower': [low for low, _ in pairs], 'upper': [high for _, high in pairs]}
 
 
+def _slowest_rate(bounds: dict[str, object]) -> float:
+    pairs = np.column_stack((bounds['lower'], bounds['upper']))
+    return max(slowest_rate(low, high) for low, high in pairs.tolist())
+
+
 @st.composite
 def _contracts(draw: st.DrawFn) -> dict[str, object]:
     """Draw any valid contract that drives joints."""
@@ -99,6 +105,8 @@ def _contracts(draw: st.DrawFn) -> dict[str, object]:
     frame = draw(_names)
     bounds = draw(_bounds(len(joints)))
     lower = bounds['lower']
+    rates = st.one_of(st.just(math.inf), st.floats(min_value=_slowest_rate(bounds)))
+    topics = {source: draw(_topics(source, 1.0 / rate, frame)) for source in sources}
     return {
         'schema': 1,
         'name': draw(st.from_regex(r'[a-zA-Z][a-zA-Z0-9_.-]{0,9}', fullmatch=True)),
@@ -112,13 +120,13 @@ def _contracts(draw: st.DrawFn) -> dict[str, object]:
             'interface': interface,
             **bounds,
             'max_rate': draw(
-                st.one_of(_limit, st.lists(_limit, min_size=len(joints), max_size=len(joints)))
+                st.one_of(rates, st.lists(rates, min_size=len(joints), max_size=len(joints)))
             ),
             'stop': [*lower] if isinstance(lower, list) else [lower] * len(joints),
         },
         'topics': {
             'command': {'name': draw(_topic_name)},
-            **{source: draw(_topics(source, 1.0 / rate, frame)) for source in sources},
+            **topics,
         },
         'limits': {
             name: {**draw(_bounds(len(joints))), 'max_rate': draw(st.one_of(st.none(), _limit))}
@@ -132,7 +140,8 @@ def _topics(draw: st.DrawFn, source: str, dt: float, frame: str) -> dict[str, ob
     """Draw how a source comes, in `frame` or in any; always of a type that has orientations."""
     kind = SOURCE_TYPES[source][0] if source == 'tool_pose' else None
     kind = kind or draw(st.sampled_from(SOURCE_TYPES[source]))
-    timeout = draw(st.one_of(st.just(math.inf), st.floats(dt, 1e9)))
+    finite = st.floats(dt, 1e9)
+    timeout = draw(st.one_of(st.just(math.inf), finite) if source == 'goal' else finite)
     return {
         'name': draw(_topic_name),
         'type': kind,

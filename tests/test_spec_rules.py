@@ -7,6 +7,8 @@ import pytest
 from builders import spec_content, topic
 
 from sac_ros.spec import SpecError, spec_from_dict
+from sac_ros.state import SOURCES
+from sac_ros.terms import TERMS
 
 Place = tuple[str | int, ...]
 MISSING = 'nothing'  # told from other texts by identity
@@ -72,6 +74,12 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('action', 'max_rate'), math.nan, 'action.max_rate: is nan; a finite number is needed'),
     (('action', 'max_rate'), True, 'action.max_rate: is True; a number is needed'),
     (('action', 'max_rate'), 'inf', "action.max_rate: is 'inf'; a number is needed"),
+    (('action', 'max_rate'), 1e-6, 'action.max_rate: shoulder takes 2e+06 s from -1.0 to 1.0 at '
+     '1e-06 a second; at most 60 s are allowed'),
+    (('action', 'max_rate'), [math.inf, 0.03], 'action.max_rate: elbow takes 66.6667 s from -1.0 '
+     'to 1.0 at 0.03 a second; at most 60 s are allowed'),
+    (('action', 'max_rate'), 5e-324, 'action.max_rate: shoulder takes inf s from -1.0 to 1.0 at '
+     '5e-324 a second; at most 60 s are allowed'),
     # names
     (('name',), 'my task', "name: found 'my task'; string should match pattern "
      "'^[a-zA-Z][a-zA-Z0-9_.-]*$'"),
@@ -139,6 +147,11 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('topics', 'goal', 'timeout'), math.nan, 'topics.goal.timeout: is nan; a finite number is '
      'needed'),
     (('topics', 'goal', 'timeout'), '0.1', "topics.goal.timeout: is '0.1'; a number is needed"),
+    (('topics', 'joint_states', 'timeout'), MISSING, 'topics.joint_states: timeout is missing'),
+    (('topics', 'joint_states', 'timeout'), math.inf, 'topics.joint_states: timeout is .inf; a '
+     'finite one is needed, only a goal may stay valid'),
+    (('topics', 'tool_pose', 'timeout'), '.inf', 'topics.tool_pose: timeout is .inf; a finite one '
+     'is needed, only a goal may stay valid'),
     (('topics', 'command', 'timeout'), 1.0, 'topics.command: timeout is for topics that are read'),
     (('topics', 'goal', 'type'), 'std_msgs/String', "topics.goal: type 'std_msgs/String' is not "
      'one of geometry_msgs/PointStamped, geometry_msgs/PoseStamped'),
@@ -171,6 +184,8 @@ REFUSALS: list[tuple[Place, object, str]] = [
      'number above 0 is needed (.inf for no limit)'),
     (('limits', 'tool_position', 'max_rate'), [1.0, -1.0, 1.0], 'limits.tool_position.max_rate: '
      'is -1.0; a number above 0 is needed (.inf for no limit)'),
+    (('limits', 'goal'), {'lower': -1.0, 'upper': 1.0, 'max_rate': 2.0}, 'limits.goal.max_rate: '
+     'does nothing while topics.goal has timeout .inf; a finite one is needed, or no max_rate'),
     (('limits', 'joint_position', 'upper'), math.inf, 'limits.joint_position.upper: is inf; a '
      'finite number is needed'),
 ]  # fmt: skip
@@ -211,6 +226,33 @@ def test_a_relative_topic_name_is_taken(name: str) -> None:
     _put(content, ('topics', 'goal', 'name'), name)
 
     assert spec_from_dict(content).topics['goal'].name == name
+
+
+def test_a_stop_may_take_a_minute_and_bounds_of_any_size_are_taken() -> None:
+    # (15 - -15) / 0.5 = 60 s; the whole of the floats in one step, or in 34 s: 3.4e308 / 1e307
+    for bound, max_rate in ((15.0, 0.5), (1.7e308, math.inf), (1.7e308, 1e307)):
+        spec = spec_from_dict(spec_content(lower=-bound, upper=bound, max_rate=max_rate))
+        assert spec.action.max_rate == max_rate
+
+
+@pytest.mark.parametrize('source', [source for source in SOURCES if source != 'goal'])
+def test_only_a_goal_may_stay_valid_for_ever(source: str) -> None:
+    term = next(name for name, term in TERMS.items() if term.sources == (source,))
+    size = {'size': 3} if term == 'vector' else {}
+    content = spec_content(observation=[{'term': 'goal'}, {'term': term, **size}])
+    assert spec_from_dict(content).topics['goal'].timeout == math.inf
+    _put(content, ('topics', source, 'timeout'), math.inf)
+
+    with pytest.raises(SpecError, match=rf'^spec: topics\.{source}: timeout is \.inf; a finite'):
+        spec_from_dict(content)
+
+
+def test_the_rate_of_a_goal_that_goes_stale_may_be_limited() -> None:
+    content = spec_content()
+    _put(content, ('topics', 'goal', 'timeout'), 0.5)
+    _put(content, ('limits', 'goal'), {'lower': -1.0, 'upper': 1.0, 'max_rate': 2.0})
+
+    assert spec_from_dict(content).limits['goal'].max_rate == 2.0
 
 
 @pytest.mark.parametrize(
