@@ -5,8 +5,6 @@ ros2 lifecycle set /policy_node configure
 ros2 lifecycle set /policy_node activate
 """
 
-from pathlib import Path
-
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
@@ -14,7 +12,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from sac_ros.errors import UserError
-from sac_ros.policy import load_policy
+from sac_ros.model_contract import read_contract
+from sac_ros.model_file import model_path
 
 ARGUMENTS = {  # name -> (default, description)
     'model': (None, 'Path of the model file (.onnx); it carries everything else.'),
@@ -82,7 +81,9 @@ def _start(context: LaunchContext) -> list[LifecycleNode]:
     topics = {name: LaunchConfiguration(name).perform(context) for name in TOPICS}
     wanted = {name: topic for name, topic in topics.items() if topic}
     model = LaunchConfiguration('model')
-    contract = load_policy(Path(model.perform(context))).spec.topics if wanted else {}
+    expected_sha256 = LaunchConfiguration('expected_sha256').perform(context)
+    path = model.perform(context)
+    contract = read_contract(model_path(path), expected_sha256).topics if wanted else {}
     if unused := wanted.keys() - contract.keys():
         raise UserError(
             f"the model has no topic '{', '.join(sorted(unused))}' that could be remapped; "

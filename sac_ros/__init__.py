@@ -7,6 +7,7 @@ state, terms, observation        what is measured, and how it becomes the observ
 policy                           OnnxPolicy: the model file and the contract inside it
 model_file, _content, _graph,    what a model file may hold, checked before it is run
   _operators, _metadata, onnx_fields
+model_contract                   what it says, for whoever does not run it
 model_check, _trial, _gate       the same in a child process; may it replace the running one?
 action                           ActionMap: rate limit, bounds, stop command
 fault, guard, changes,           PolicyController.step(): one control tick, checked and safe
@@ -19,7 +20,7 @@ measurements                     the newest message of each source, and how old 
 control_loop, loop_topics,       the tick on its topics, in threads of its own
   own_thread, endless_thread, serving_thread, pace_clock
 lifecycle_node, parameters,      the ROS node around it: operators, new models, diagnostics
-  operators, model_swap, reports
+  operators, lookout, model_swap, reports
 candidates, candidate_gate       models that a learner offers, up to their trial
 succession, ladder, trial,       which of them acts, judged by its returns
   episode_return

@@ -7,7 +7,6 @@ The control loop is only told to swap, between two ticks; it never waits for any
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -24,6 +23,7 @@ from sac_ros.control_step import Mode
 from sac_ros.decisions import Decisions
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
+from sac_ros.files import expand_home
 from sac_ros.ladder import Ladder
 from sac_ros.messages import LATCHED, RECORD
 from sac_ros.model_swap import recent_observations
@@ -53,7 +53,7 @@ class Candidates:
         """Listen for `node`; `tell_policy` announces the model that acts from now on."""
         self.succession: Succession | None = None  # of a configured node
         folder = str(node.get_parameter('learning_folder').value)
-        self._folder = Path(folder).expanduser() if folder else None
+        self._folder = expand_home(folder) if folder else None
         self._node = node
         self._find_loop = find_loop
         self._tell_policy = tell_policy

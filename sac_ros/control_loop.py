@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
 from sac_ros.control_step import ControlStep, Mode
@@ -65,6 +66,7 @@ class ControlLoop:
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False
+        self._is_stopped = False  # by an emergency stop
         self._start = 0  # counts activations
         self._sent_at = 0.0  # [s], steady: the last command
         if not options.is_shadow:
@@ -91,15 +93,22 @@ class ControlLoop:
         with self._lock:
             return dict(self._measurements.intervals)
 
-    def emergency_stop(self, text: str) -> None:
-        """Lead the robot to the stop command from the next tick on, until `reset`."""
+    def emergency_stop(self, text: str) -> bool:
+        """Lead the robot to the stop command from the next tick on, until `reset`.
+
+        Return whether that is new: nobody had asked for it since the last reset.
+        """
         with self._lock:
             self.controller.emergency_stop(text)
+            is_new, self._is_stopped = not self._is_stopped, True
+        return is_new
 
     def reset(self) -> Fault | None:
         """Take back a latched fault, unless something else is wrong, which is returned."""
         with self._lock:
-            return self.controller.reset(self._measurements.state(), self._clock.pace_now())
+            fault = self.controller.reset(self._measurements.state(), self._clock.pace_now())
+            self._is_stopped = self._is_stopped and fault is not None
+        return fault
 
     def forbid(self, fault: Fault) -> None:
         """Lead the robot to the stop command until `permit` is called with the fault's code."""
@@ -144,7 +153,6 @@ class ControlLoop:
         with self._lock:
             self.statistics.restart()
             self._schedule.start(self._clock.pace_now())
-            self._clock.turned_back()  # what was before does not count
             self._watchdog.start(time.monotonic())
             self._start += 1
             self.fault_log.restart()
@@ -178,7 +186,7 @@ class ControlLoop:
         while not is_ending.is_set():
             for source, message in self._topics.reader.wait(self._patience()):
                 if source == CLOCK:
-                    self._clock.hear(message)
+                    self._hear_clock(message)
                 elif source == TAKEOVER:
                     self._hear_person(message)
                 else:
@@ -186,7 +194,7 @@ class ControlLoop:
             if self._is_ticking:
                 now = self._clock.now()
                 pace_time = self._clock.pace_time(now)
-                if self._clock.turned_back() or pace_time >= self._schedule.deadline:
+                if pace_time >= self._schedule.deadline:
                     self._tick(now, pace_time, self._schedule.tick_at_deadline(pace_time))
 
     def _patience(self) -> float:
@@ -214,6 +222,16 @@ class ControlLoop:
             age = self._clock.pace_time(now) - measured_at
             self.statistics.add_latency(sent_at - arrival, age)
 
+    def _hear_clock(self, message: Clock) -> None:
+        """Take the simulated time; when it was turned back, everything must be measured anew."""
+        if not self._clock.hear(message):
+            return
+        with self._lock:
+            self._measurements.forget()
+        if self._is_ticking:
+            now = self._clock.now()
+            self._tick(now, now, self._schedule.tick_at_deadline(now))
+
     def _hear_person(self, message: Float64MultiArray) -> None:
         """Store the action of a person, or that there is none any more."""
         with self._lock:
@@ -233,9 +251,13 @@ class ControlLoop:
             if duration > LONGEST_THOUGHT * self.spec.dt and not self._clock.is_simulated:
                 thought = too_late(thought, duration)
             step = self.controller.decide(thought, pace_time)
-            self._topics.send(step.command, now)
-            self._sent_at = sent_at = time.monotonic()
-            self._watchdog.tick_ended(sent_at)
+            # Never two commands in a period: where the watchdog has just sent in place of this
+            # tick, the tick repeats what it sent, and need not say so.
+            if not self._watchdog.has_just_acted(time.monotonic()):
+                self._topics.send(step.command, now)
+                self._sent_at = time.monotonic()
+            sent_at = time.monotonic()
+            self._watchdog.tick_ended(self._sent_at)
             self._schedule.sent(self._clock.pace_time(now))
         self.statistics.add_stage('think', thought_through - began)
         self.statistics.add_stage('send', sent_at - thought_through)
@@ -277,10 +299,6 @@ class ControlLoop:
         self.taken_over += step.is_takeover
         if step.observation is not None:
             self.recent_observations.append(step.observation)
-        is_jump = step.fault is not None and step.fault.code == 'W_CLOCK_JUMP'
-        if is_jump and self._clock.is_simulated:
-            with self._lock:
-                self._measurements.forget()
         logger = self._node.get_logger()
         # Without an observation nobody has been asked: a fault that has latched is told again.
         is_policy = step.observation is not None and not step.is_takeover

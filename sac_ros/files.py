@@ -1,11 +1,19 @@
-"""Write a file whole or not at all, remove it for good, check a place before work is spent."""
+"""Write a file whole or not at all, remove it for good, check a place; `~` in what people type."""
 
 import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from sac_ros.errors import WriteError
+from sac_ros.errors import UserError, WriteError
+
+
+def expand_home(text: str) -> Path:
+    """Return the path that somebody typed, its `~` or `~user` expanded.  Raises UserError."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError) as error:  # nobody of that name; no name at all
+        raise UserError(f'{text!r}: nobody knows the home folder of its ~') from error
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:

@@ -5,7 +5,6 @@ import gc
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -16,6 +15,8 @@ from sac_ros.control_loop import ControlLoop
 from sac_ros.errors import UserError
 from sac_ros.fault import Fault
 from sac_ros.fault_log import FaultLog
+from sac_ros.lookout import LOOK_PERIOD, Lookout
+from sac_ros.model_file import model_path
 from sac_ros.model_gate import load_tried
 from sac_ros.model_swap import ModelSwap
 from sac_ros.operators import Operators
@@ -23,11 +24,10 @@ from sac_ros.parameters import declare_parameters, loop_options
 from sac_ros.policy import ModelError
 from sac_ros.preflight import Check, first_obstacle, preflight, report
 from sac_ros.reports import REPORT_PERIOD, Reports, contract_lines
-from sac_ros.ros_graph import collect_facts, command_rivals
+from sac_ros.ros_graph import collect_facts
 from sac_ros.run_node import steady_clock
 
 AUTOSTART_PERIOD = 0.1  # [s] between two looks at whether the robot is there
-LOOK_PERIOD = 0.2  # [s] between two looks at who else commands the robot
 SWITCH_INTERVAL = 0.0005  # [s] for which one Python thread may keep the others waiting
 
 Transition = Callable[['PolicyNode', LifecycleState], TransitionCallbackReturn]
@@ -65,10 +65,11 @@ class PolicyNode(LifecycleNode):
         self._candidates = Candidates(self, lambda: self.loop, self._reports.tell_policy)
         self._models = ModelSwap(self, lambda: self.loop, self._candidates.change_base)
         self._operators = Operators(self, lambda: self.loop)
+        self._lookout = Lookout(self, lambda: self.loop)
         self.create_service(Trigger, '~/preflight', self._answer_preflight)
         steady = steady_clock()
         self.create_timer(REPORT_PERIOD, self._report, clock=steady)
-        self.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
+        self.create_timer(LOOK_PERIOD, self._models.end_exploration, clock=steady)
         self._waiting = FaultLog()
         self._autostart = (
             self.create_timer(AUTOSTART_PERIOD, self._try_to_start, clock=steady)
@@ -84,7 +85,7 @@ class PolicyNode(LifecycleNode):
     def crash(self) -> BaseException | None:
         """An error in a transition or in a thread, after which the process must end."""
         loop_crash = None if self.loop is None else self.loop.crash
-        thread_crash = self._operators.crash or self._candidates.crash
+        thread_crash = self._operators.crash or self._candidates.crash or self._lookout.crash
         return self._transition_error or thread_crash or loop_crash
 
     @_keep_error
@@ -94,7 +95,7 @@ class PolicyNode(LifecycleNode):
         try:
             if not model:
                 raise UserError("parameter 'model' is empty; the path of a model file is needed")
-            policy = load_tried(Path(model).expanduser(), str(self._value('expected_sha256')))
+            policy = load_tried(model_path(model), str(self._value('expected_sha256')))
         except UserError as error:
             code = error.code if isinstance(error, ModelError) else 'E_MODEL_PATH'
             self._models.refusal = Fault(code, str(error))
@@ -102,6 +103,7 @@ class PolicyNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._models.begin(model, policy)
         self.loop = ControlLoop(self, policy, loop_options(self))
+        self._operators.begin(self.loop)
         self._reports.tell_policy(policy)
         self._candidates.begin(self.loop)
         for line in contract_lines(self, self.loop):
@@ -158,6 +160,7 @@ class PolicyNode(LifecycleNode):
         finally:
             self._candidates.close()
             self._operators.destroy()
+            self._lookout.destroy()
 
     def prepare_end(self) -> None:
         """Lead the robot to the stop command at once, also while the executor is busy."""
@@ -169,7 +172,8 @@ class PolicyNode(LifecycleNode):
         if self.loop is not None:
             self.loop.stop()
             loop, self.loop = self.loop, None
-            loop.destroy()
+            with self._lookout.paused():
+                loop.destroy()
         self._candidates.end()
         gc.unfreeze()  # what stays frozen is never freed: others would see us for 20 s more
 
@@ -213,21 +217,6 @@ class PolicyNode(LifecycleNode):
 
     def _report(self) -> None:
         self._reports.publish(self.loop, self._models.refusal, self._candidates.values())
-
-    def _look_around(self) -> None:
-        """Stop the robot while somebody else commands it too; in shadow mode that is as it is."""
-        self._models.end_exploration()
-        if self.loop is None or self.loop.options.is_shadow:
-            return
-        topic = self.loop.spec.topics['command'].name
-        if self.count_subscribers(topic) == 0:
-            self.loop.warn(Fault('W_NO_SINK', f'nobody listens to {topic} any more'))
-        rivals = ', '.join(command_rivals(self, topic))
-        if rivals:
-            text = f'{self.resolve_topic_name(topic)} is also published by {rivals}'
-            self.loop.forbid(Fault('E_CMD_CONFLICT', text))
-        else:
-            self.loop.permit('E_CMD_CONFLICT')
 
     def _answer_preflight(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         if self.loop is None:

@@ -6,21 +6,15 @@ from copy import copy
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ModuleNotFoundError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 from sac_ros.command_messages import command_message, command_type
 from sac_ros.control_step import ControlStep
 from sac_ros.messages import COMMAND, GOAL, RECORD, STATE
-from sac_ros.own_thread import OwnThread, Reader
+from sac_ros.own_thread import OwnThread, Reader, subscribe
 from sac_ros.spec import TaskSpec
 from sac_ros.state_messages import TYPES
 from sac_ros.step_message import step_layout, step_message
@@ -76,9 +70,9 @@ class LoopTopics:
     ) -> Iterator[tuple[Subscription, str]]:
         """Subscribe to all that is read; the source that makes the tick comes last."""
         if is_simulated:  # the time of a state is known before the state
-            yield self._subscription(Clock, '/clock', group, STATE), CLOCK
+            yield subscribe(self._node, group, Clock, '/clock', STATE), CLOCK
         # A person is heard before the state makes the tick that is to obey.
-        yield self._subscription(Float64MultiArray, '~/takeover', group, STATE), TAKEOVER
+        yield subscribe(self._node, group, Float64MultiArray, '~/takeover', STATE), TAKEOVER
         # Users may ask for another quality by the parameters `qos_overrides.<topic>...`, but not
         # for goals, which are heard in every quality.
         overriding = QoSOverridingOptions.with_default_policies()
@@ -87,27 +81,8 @@ class LoopTopics:
             topic = self._spec.topics[source].name
             if source == 'goal':
                 for qos in GOAL:
-                    yield self._subscription(kind, topic, group, qos), source
+                    yield subscribe(self._node, group, kind, topic, qos), source
             else:
                 # A copy, because rclpy writes what users ask for into it.
-                yield self._subscription(kind, topic, group, copy(STATE), overriding), source
-
-    def _subscription(
-        self,
-        kind: type,
-        topic: str,
-        group: OwnThread,
-        qos: QoSProfile,
-        overriding: QoSOverridingOptions | None = None,
-    ) -> Subscription:
-        return self._node.create_subscription(
-            kind,
-            topic,
-            lambda message: None,  # the reader takes the messages
-            qos,
-            callback_group=group,
-            # No warnings of publishers that do not match: of a goal's readers one never does,
-            # and the pre-flight report tells of all others.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            qos_overriding_options=overriding,
-        )
+                reader = subscribe(self._node, group, kind, topic, copy(STATE), overriding)
+                yield reader, source

@@ -18,9 +18,6 @@ COMMAND = QoSProfile(depth=1)
 # Each tick as it was, for recorders and learners: some room, so that a slow one loses nothing.
 RECORD = QoSProfile(depth=100)
 DIAGNOSTICS = QoSProfile(depth=10)
-# An emergency stop must be heard from every kind of publisher, and not be lost on the way where
-# the publisher can help it: so it is read twice, which changes nothing.
-ESTOP = (QoSProfile(depth=1), STATE)
 # What a late reader must still get.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RESULTS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -30,6 +27,13 @@ RESULTS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # getting to know the publisher.  Or it comes again and again from a best-effort tracker.  So goals
 # are read in three ways; one that arrives more than once changes nothing.
 GOAL = (STATE, COMMAND, LATCHED)
+# An emergency stop is read in the same three ways, for the same reasons: a button may be latched,
+# and have been pressed before we came.  With room, so that no `false` behind it pushes it out.
+ESTOP = (
+    QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT),
+    RECORD,
+    RESULTS,
+)
 
 MAX_LISTED = 5  # names in an error or a warning
 

@@ -10,6 +10,8 @@ import re
 import stat
 from pathlib import Path
 
+from sac_ros.errors import UserError
+from sac_ros.files import expand_home
 from sac_ros.model_error import ModelError, one_line
 from sac_ros.spec_fields import shown
 
@@ -21,6 +23,14 @@ _KINDS = {
     stat.S_IFCHR: 'a device',
     stat.S_IFBLK: 'a device',
 }
+
+
+def model_path(text: str) -> Path:
+    """Return the path of a model as somebody typed it, with a `~`.  Raises ModelError."""
+    try:
+        return expand_home(text)
+    except UserError as error:
+        raise ModelError(f'model {error}', 'E_MODEL_PATH') from error
 
 
 def read_model(path: Path, expected_sha256: str = '') -> bytes:

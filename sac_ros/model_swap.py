@@ -5,7 +5,6 @@ first, and swaps between two ticks; ~/rollback swaps back at once.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -15,6 +14,7 @@ from std_srvs.srv import Trigger
 
 from sac_ros.control_loop import ControlLoop
 from sac_ros.fault import Fault
+from sac_ros.model_file import model_path
 from sac_ros.model_gate import load_candidate
 from sac_ros.policy import ModelError, OnnxPolicy
 
@@ -77,7 +77,7 @@ class ModelSwap:
         elif loop is not None and 'model' in values:
             try:
                 self._candidate = load_candidate(
-                    Path(values['model']).expanduser(),
+                    model_path(values['model']),
                     loop.policy,
                     recent_observations(loop),
                     float(self._node.get_parameter('max_action_change').value),

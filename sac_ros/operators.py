@@ -1,8 +1,10 @@
 """Operators: ~/estop, ~/reset and ~/enable, served by a thread that does nothing else.
 
 So an emergency stop is heard at once, also while the node loads a model or answers others.
+One that comes before there is anything to stop is kept for the loop that will be configured.
 """
 
+import threading
 from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode
@@ -12,7 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 from sac_ros.control_loop import ControlLoop
 from sac_ros.fault import Fault
 from sac_ros.messages import ESTOP
-from sac_ros.own_thread import OwnThread, Reader
+from sac_ros.own_thread import OwnThread, Reader, subscribe
 from sac_ros.serving_thread import ServingThread
 
 NOT_CONFIGURED = 'not configured: no command is being sent'
@@ -25,13 +27,11 @@ class Operators:
         """Listen for `node`; `find_loop` returns the loop that is concerned, if there is one."""
         self._find_loop = find_loop
         self._logger = node.get_logger()
+        # Held for moments: no stop may fall between "there is no loop" and the loop that comes.
+        self._lock = threading.Lock()
+        self._kept = ''  # who asked for a stop that has found no loop
         group = OwnThread()
-        subscriptions = {
-            node.create_subscription(
-                Bool, '~/estop', lambda message: None, qos, callback_group=group
-            ): 'estop'
-            for qos in ESTOP
-        }
+        subscriptions = {subscribe(node, group, Bool, '~/estop', qos): 'estop' for qos in ESTOP}
         services = [
             node.create_service(kind, name, answer, callback_group=group)
             for kind, name, answer in (
@@ -48,6 +48,13 @@ class Operators:
         """Return the error that has ended the thread: the process must end too."""
         return self._thread.crash
 
+    def begin(self, loop: ControlLoop) -> None:
+        """Stop `loop`, which can be found from now on, if a stop was asked for before it."""
+        with self._lock:
+            text, self._kept = self._kept, ''
+            if text:
+                loop.emergency_stop(text)
+
     def destroy(self) -> None:
         """End the thread and leave the topics."""
         self._thread.destroy()
@@ -58,24 +65,32 @@ class Operators:
             self._stop_now('~/estop says true')
 
     def _answer_estop(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
-        answer.success, answer.message = self._stop_now('the service ~/estop was called')
+        answer.success, answer.message = True, self._stop_now('the service ~/estop was called')
         return answer
 
-    def _stop_now(self, text: str) -> tuple[bool, str]:
-        loop = self._find_loop()
-        if loop is None:
-            return False, NOT_CONFIGURED
-        loop.emergency_stop(text)
-        self._logger.error(f'emergency stop: {text}; ~/reset takes it back')
-        return True, 'stopping; ~/reset takes it back'
+    def _stop_now(self, text: str) -> str:
+        """Stop the robot, or keep the stop for later; return how that is answered."""
+        with self._lock:
+            loop = self._find_loop()
+            if loop is None:
+                is_new, self._kept = not self._kept, text
+                answer = f'kept, {NOT_CONFIGURED}; ~/reset takes it back'
+            else:
+                is_new = loop.emergency_stop(text)
+                answer = 'stopping; ~/reset takes it back'
+        if is_new:  # a button may say so a hundred times a second
+            self._logger.error(f'emergency stop: {text}: {answer}')
+        return answer
 
     def _answer_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         """Take back a latched fault, or say what still speaks against it."""
-        loop = self._find_loop()
-        if loop is None:
+        with self._lock:
+            loop = self._find_loop()
+            kept, self._kept = self._kept, ''
+        if loop is None and not kept:
             answer.message = 'not configured: there is nothing to reset'
             return answer
-        fault = loop.reset()
+        fault = None if loop is None else loop.reset()
         answer.success = fault is None
         answer.message = 'reset' if fault is None else f'not reset: {fault}'
         self._logger.warning(answer.message)

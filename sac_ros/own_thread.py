@@ -11,8 +11,15 @@ from collections.abc import Mapping, Sequence
 from rclpy.callback_groups import CallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.service import Service
 from rclpy.subscription import Subscription
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ModuleNotFoundError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 
 class OwnThread(CallbackGroup):
@@ -28,6 +35,28 @@ class OwnThread(CallbackGroup):
 
     def ending_execution(self, entity: object) -> None:
         """Do nothing: nothing has begun."""
+
+
+def subscribe(
+    node: Node,
+    group: OwnThread,
+    kind: type,
+    topic: str,
+    qos: QoSProfile,
+    overriding: QoSOverridingOptions | None = None,
+) -> Subscription:
+    """Return a subscription for a Reader, which takes its messages."""
+    return node.create_subscription(
+        kind,
+        topic,
+        lambda message: None,
+        qos,
+        callback_group=group,
+        # No warnings of publishers that do not match: of several readers of a topic one never
+        # does, and the pre-flight report tells of all others.
+        event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+        qos_overriding_options=overriding,
+    )
 
 
 class Reader:

@@ -1,6 +1,5 @@
 """PaceClock: the time of stamps, and the time that ages and periods of a control loop run in."""
 
-import threading
 import time
 
 from rclpy.lifecycle import LifecycleNode
@@ -24,14 +23,14 @@ class PaceClock:
         self._clock = node.get_clock()
         self.is_simulated = bool(node.get_parameter('use_sim_time').value)
         self._simulated: float | None = None  # [s], as heard last
-        self._has_turned_back = threading.Event()
 
-    def hear(self, message: Clock) -> None:
-        """Take what a simulation says the time is."""
-        heard = in_seconds(message.clock)
-        if self._simulated is not None and heard < self._simulated:
-            self._has_turned_back.set()
-        self._simulated = heard
+    def hear(self, message: Clock) -> bool:
+        """Take what a simulation says the time is; return whether that was turned back.
+
+        As when a simulation begins again, or a bag is played again.
+        """
+        before, self._simulated = self._simulated, in_seconds(message.clock)
+        return before is not None and self._simulated < before
 
     def now(self) -> float:
         """Return the time that stamps are given in [s]."""
@@ -58,10 +57,3 @@ class PaceClock:
         # A state may overtake the clock that it belongs to, by a little.
         ahead = stamp - now
         return now + ahead if 0.0 < ahead < LONGEST_OVERTAKING else now
-
-    def turned_back(self) -> bool:
-        """Return once whether simulated time was turned back, as when a bag is played again."""
-        if not self._has_turned_back.is_set():
-            return False
-        self._has_turned_back.clear()
-        return True

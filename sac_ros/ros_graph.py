@@ -61,6 +61,11 @@ def command_rivals(node: Node, topic: str) -> list[str]:
     return [f'another {name}' if name == own_name else name for name in names]
 
 
+def count_listeners(node: Node, topic: str) -> int:
+    """Return how many subscriptions are on a topic, ours among them.  Cheap, too."""
+    return node.count_subscribers(node.resolve_topic_name(topic))  # which does not remap
+
+
 def qos_problem(offered: QoSProfile, requested: QoSProfile) -> str | None:
     """Return which policies keep a publisher from a subscription, or None.
 

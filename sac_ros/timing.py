@@ -117,6 +117,13 @@ class Watchdog:
         self._next_look = max(now, self._sent_at + patience * self._dt)
         return self._next_look - now
 
+    def has_just_acted(self, now: float) -> bool:
+        """Tell whether it has sent in place of the tick that ends now, half a period ago or less.
+
+        After more the next period has begun, which wants a command of its own.
+        """
+        return self._is_acting and now - self._sent_at <= 0.5 * self._dt
+
     def is_needed(self, now: float) -> bool:
         """Tell whether to send the stop command now; if so, it counts as sent."""
         if now - self._next_look > LONGEST_SLEEP * self._dt:

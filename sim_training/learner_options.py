@@ -7,6 +7,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from sac_ros.errors import UserError
+from sac_ros.files import expand_home
 from sac_ros.parameters import Declared, declare_parameters
 from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
@@ -84,8 +85,8 @@ def learner_options(node: Node) -> LearnerOptions:
         if not values[name]:
             raise UserError(f"parameter '{name}' is empty; {_NEEDED[name]} is needed")
     return LearnerOptions(
-        model=Path(values.pop('model')).expanduser(),
-        folder=Path(values.pop('folder')).expanduser(),
+        model=expand_home(values.pop('model')),
+        folder=expand_home(values.pop('folder')),
         sac=find_preset(values.pop('preset')),
         threads=max(1, values.pop('threads')),
         **values,

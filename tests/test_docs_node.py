@@ -16,7 +16,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros import Peer, policy_status, values_of, wait_for
 
-from sac_ros import control_loop, lifecycle_node, parameters
+from sac_ros import control_loop, lookout, parameters
 from sac_ros.control_step import Mode
 
 pytest_plugins = ('policy_nodes',)
@@ -43,7 +43,7 @@ def test_the_table_of_parameters_has_no_other() -> None:
 
 def test_the_numbers_of_the_node_are_those_in_its_code() -> None:
     words = ' '.join(OPERATING.split())
-    assert f'looked for every {lifecycle_node.LOOK_PERIOD:g} s' in words
+    assert f'looked for every {lookout.LOOK_PERIOD:g} s' in words
     assert f'on the newest {control_loop.RECENT_OBSERVATIONS} observations' in words
 
 

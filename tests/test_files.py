@@ -12,7 +12,7 @@ import pytest
 from full_disks import full_disk
 
 from sac_ros.errors import UserError
-from sac_ros.files import check_writable, write_atomic
+from sac_ros.files import check_writable, expand_home, write_atomic
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,6 +23,18 @@ from sac_ros.files import write_atomic
 for i in itertools.count(1):
     write_atomic(Path(sys.argv[1]), bytes([i % 256]) * 300_000)
 """
+
+
+def test_a_home_folder_is_found_and_one_of_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('HOME', '/home/somebody')
+    assert expand_home('~/models/arm.onnx') == Path('/home/somebody/models/arm.onnx')
+    assert expand_home('models/~arm.onnx') == Path('models/~arm.onnx')
+    for text in ('~nobody-of-this-name/arm.onnx', '~\0/arm.onnx', '~\ud800/arm.onnx'):
+        with pytest.raises(UserError) as error:
+            expand_home(text)
+        assert str(error.value) == f'{text!r}: nobody knows the home folder of its ~'
 
 
 @pytest.mark.parametrize('data', [b'', b'\x00\xff\r\n', b'model' * 100_000])

@@ -19,6 +19,7 @@ ROS_FILES = {  # the only files that know rclpy and message types
     'sac_ros/diagnostic_message.py',
     'sac_ros/joint_messages.py',
     'sac_ros/lifecycle_node.py',
+    'sac_ros/lookout.py',
     'sac_ros/loop_topics.py',
     'sac_ros/measurements.py',
     'sac_ros/messages.py',

@@ -150,3 +150,13 @@ def test_topics_are_remapped_from_the_names_in_the_contract(launch, tmp_path: Pa
     assert remappings == [('arm/commands', '/driver/velocity')]
     with pytest.raises(UserError, match="no topic 'goal' that could be"):
         started_by(launch, FILES[1], model=str(model), goal='/elsewhere')
+    with pytest.raises(UserError, match='is expected'):
+        started_by(launch, FILES[1], model=str(model), command='/driver', expected_sha256=64 * '0')
+
+
+def test_a_launch_file_runs_no_model():
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        ours = {name for name in imports if name and name.startswith(('sac_ros', 'sim_training'))}
+        assert ours <= {'sac_ros.errors', 'sac_ros.model_contract', 'sac_ros.model_file'}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sac_ros.model_error import ModelError
-from sac_ros.model_file import MAX_BYTES, read_model
+from sac_ros.model_file import MAX_BYTES, model_path, read_model
 
 DATA = bytes(range(256)) * 20
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -51,6 +51,20 @@ def _socket(path: Path) -> None:
 
 def _to(target: str):
     return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.fault('B01', 'refused', 'E_MODEL_PATH')
+def test_a_home_folder_that_nobody_has_is_a_refusal_of_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('HOME', '/home/somebody')
+    assert model_path('~/arm.onnx') == Path('/home/somebody/arm.onnx')
+    with pytest.raises(ModelError) as error:
+        model_path('~nobody-of-this-name/arm.onnx')
+    assert error.value.code == 'E_MODEL_PATH'
+    assert str(error.value) == (
+        "model '~nobody-of-this-name/arm.onnx': nobody knows the home folder of its ~"
+    )
 
 
 NEEDED = 'a model file (.onnx) is needed'

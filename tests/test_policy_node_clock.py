@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from builders import make_state
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import NodeProcess, running
-from policy_nodes import SPEC, Arm, settle, start
+from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
 from ros import Peer, wait_for
 from rosgraph_msgs.msg import Clock
 
@@ -45,6 +45,15 @@ class Simulation:
         count = len(self._arm.records)
         self.advance(period)
         wait_for(lambda: len(self._arm.records) > count, f'the tick of period {period}')
+
+    def advance_until(self, condition: Callable[[], object], period: int) -> None:
+        """Let time pass from a period on, fewer than 100, until a condition holds."""
+        for each in range(period, period + 100):
+            self.advance(each)
+            time.sleep(0.02)
+            if condition():
+                return
+        pytest.fail(f'waited for 100 periods in vain; the newest step is {self._arm.newest()}')
 
     def activate(self, node: NodeProcess) -> int:
         """Let time pass until the node is active; return the last period."""
@@ -116,6 +125,33 @@ def test_with_simulated_time_the_ticks_follow_the_clock_also_when_it_begins_agai
         assert node.end(signal.SIGINT) == 0
         wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
         assert 'Traceback' not in node.log()
+
+
+def test_a_simulation_that_begins_again_is_heard_at_once_also_while_inactive(
+    model: Path, peer: Peer, lone_arm: Arm, simulation: Simulation
+):
+    with running(*start(model=model, use_sim_time=True)):
+        assert peer.change(LONE_NODE, 'configure')
+        simulation.advance_until(lambda: lone_arm.call('preflight').success, 5000)
+        simulation.advance_until(lambda: lone_arm.call('preflight').success, 1)
+
+
+@pytest.mark.fault('G10', 'FAULT', 'E_ESTOP')
+def test_a_simulation_that_begins_again_is_heard_at_once_also_after_an_emergency_stop(
+    model: Path, lone_arm: Arm, simulation: Simulation
+):
+    with running(*start(model=model, autostart=True, use_sim_time=True)) as node:
+        simulation.activate(node)
+        simulation.tick(5000)
+        assert lone_arm.call('estop').success
+        simulation.tick(5001)
+        lone_arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+        count = len(lone_arm.records)
+        simulation.advance_until(lambda: lone_arm.call('reset').success, 1)
+        assert {step.mode for step in lone_arm.steps(count)} == {Mode.FAULT}
+        simulation.advance_until(lambda: lone_arm.newest().mode is Mode.ACTIVE, 500)
+        stamps = np.array([step.stamp for step in lone_arm.steps(count)])
+        assert len(np.unique(stamps)) == len(stamps)  # never two commands at a time
 
 
 def test_a_state_without_a_stamp_makes_the_tick_of_the_clock_that_was_sent_before_it(

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import onnx_model
+from builders import make_spec, onnx_model
 
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import running
-from policy_nodes import LONE_NODE, SPEC, Arm, settle, start
+from policy_nodes import ACTION, LONE_NODE, SPEC, Arm, settle, start
 from rclpy.lifecycle import TransitionCallbackReturn
-from ros import Peer, policy_status, wait_for
+from ros import Peer, policy_status, wait_for, write_constant_model
+from std_msgs.msg import Float64MultiArray
 
 from sac_ros.control_step import Mode
 from sac_ros.controller import PolicyController
@@ -62,6 +63,23 @@ def test_without_a_model_the_node_says_which_parameter_it_needs(peer: Peer, lone
         lambda: (status := policy_status(diagnostics, LONE_NODE)) and status.message == text,
         'the reason in /diagnostics',
     )
+
+
+def test_a_model_in_the_home_of_nobody_is_told_in_one_line_and_the_node_lives_on(
+    peer: Peer, lone_node
+):
+    node = lone_node(model='~nobody-of-this-name/arm.onnx')
+    assert peer.do(node.trigger_configure) is TransitionCallbackReturn.FAILURE
+    assert node.crash is None
+    assert peer.state(LONE_NODE) == 'unconfigured'
+
+
+def test_a_learning_folder_in_the_home_of_nobody_refuses_the_start_in_one_line(model: Path):
+    folder = '~nobody-of-this-name/learned'
+    with running(*start(model=model, learning_folder=folder)) as node:
+        assert node.process.wait(30.0) == 1
+        assert f"policy_node: '{folder}': nobody knows the home folder of its ~" in node.log()
+        assert 'Traceback' not in node.log()
 
 
 def test_after_an_operator_has_stepped_in_the_node_does_not_start_by_itself(
@@ -153,7 +171,7 @@ def test_a_node_that_was_killed_and_started_again_waits_for_its_operator(
 BROKEN = """
 import sys
 from pathlib import Path
-from sac_ros import control_loop, lifecycle_node
+from sac_ros import control_loop, lifecycle_node, lookout
 from sac_ros.policy_node import main
 
 def broken(*arguments):
@@ -172,7 +190,8 @@ sys.exit(main())
     'place',
     [
         'control_loop.PolicyController.decide',  # in the control thread
-        'lifecycle_node.command_rivals',  # in a timer of the executor
+        'lookout.command_rivals',  # in the thread that looks around
+        'lifecycle_node.PolicyNode._report',  # in a timer of the executor
     ],
 )
 def test_a_bug_outside_the_tick_stops_the_robot_and_ends_the_process_loudly(
@@ -226,6 +245,47 @@ def test_a_callback_that_blocks_delays_neither_control_nor_an_emergency_stop(
         lone_arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
 
 
+BLOCKED = """
+import sys
+import time
+from pathlib import Path
+from sac_ros import lifecycle_node
+from sac_ros.policy_node import main
+
+whole = lifecycle_node.PolicyNode._report
+
+def blocked(self):
+    while Path({trigger!r}).exists():
+        time.sleep(0.05)
+    return whole(self)
+
+lifecycle_node.PolicyNode._report = blocked
+sys.exit(main())
+"""
+
+
+@pytest.mark.fault('A27', 'SAFE', 'E_CMD_CONFLICT')
+def test_a_rival_is_stopped_for_also_while_a_callback_blocks_the_executor(
+    model: Path, peer: Peer, lone_arm: Arm, tmp_path: Path
+):
+    trigger = tmp_path / 'now'
+    lone_arm.send_states()
+    words = start(model=model, autostart=True)[2:]
+    with running('-c', BLOCKED.format(trigger=str(trigger)), *words):
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+        diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+        wait_for(lambda: policy_status(diagnostics, LONE_NODE), 'reports')
+        trigger.touch()
+        time.sleep(2.5)  # a report comes each second, and blocks
+        count = len(diagnostics)
+        rival = peer.node.create_publisher(Float64MultiArray, '/lone/arm/commands', 1)
+        lone_arm.wait_for_mode(Mode.SAFE, 'E_CMD_CONFLICT')
+        assert len(diagnostics) == count
+        trigger.unlink()
+        peer.unpublish(rival)
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+
+
 HANGING = """
 import sys
 import time
@@ -263,6 +323,39 @@ def test_while_a_tick_hangs_the_watchdog_sends_the_stop_command_each_period(
     assert [step.sequence for step in steps] == list(
         range(steps[0].sequence, steps[0].sequence + len(steps))
     )
+
+
+SLOW_SPEC = make_spec(
+    control_rate=5.0,  # [Hz]: half a period is long, also on a busy machine
+    max_rate=1.0,  # 1.0 rad/s^2 * 0.2 s = 0.2 rad/s in a period
+    observation=[term.model_dump(exclude_none=True) for term in SPEC.observation],
+    topics={key: one.model_dump(exclude_none=True) for key, one in SPEC.topics.items()},
+)
+LATE = HANGING.replace(
+    'time.sleep(1.0)',
+    """
+        sent_at = self._sent_at
+        while self._sent_at == sent_at:  # until the watchdog sends
+            time.sleep(0.001)
+""",
+)
+
+
+@pytest.mark.fault('G05', 'SAFE', 'E_TICK_LATE')
+def test_a_tick_that_ends_just_after_the_watchdog_has_sent_sends_no_second_command(
+    tmp_path: Path, lone_arm: Arm
+):
+    model = write_constant_model(tmp_path / 'slow.onnx', SLOW_SPEC, ACTION)
+    lone_arm.send_states()
+    with running('-c', LATE, *start(model=model, autostart=True)[2:]):
+        lone_arm.wait_for_mode(Mode.SAFE, 'E_TICK_LATE')
+        wait_for(lambda: not lone_arm.newest().command.any(), 'the stop command')
+        steps, sent = lone_arm.steps(), lone_arm.sent()[:, 0]
+    late = [step for step in steps if step.fault and step.fault.code == 'E_TICK_LATE']
+    assert [step.command[0] for step in late] == pytest.approx([0.7, 0.7])  # of both threads
+    first = int(np.argmax(sent))
+    last = max(i for i in range(len(sent)) if sent[i] == sent[first])
+    assert sent[last : last + 5] == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1], abs=1e-6)
 
 
 def test_a_bug_in_the_tick_is_a_latched_fault_that_diagnostics_tell(model: Path, lone_arm: Arm):

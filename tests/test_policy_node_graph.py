@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import NodeProcess, running
-from policy_nodes import LONE_NODE, NODE, Arm, settle, start
+from policy_nodes import LONE_NODE, NODE, SPEC, Arm, settle, start
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros import Peer, wait_for
 from sensor_msgs.msg import Imu, JointState
@@ -69,6 +69,32 @@ def test_commands_that_nobody_would_hear_are_not_begun(model: Path, peer: Peer, 
         wait_for(lambda: 'joint_states from' in lone_arm.call('preflight').message, 'the state')
         assert not peer.change(LONE_NODE, 'activate')
         node.wait_for_log('not activated: W_NO_SINK: nobody listens to /lone/arm/commands')
+
+
+@pytest.mark.fault('G18', 'ACTIVE', 'W_NO_SINK')
+def test_a_listener_that_goes_is_told_while_active_also_of_a_remapped_topic(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    elsewhere = peer.listen_to_commands(SPEC, '/driver/commands')
+    lone_arm.send_states()
+    words = ['-r', 'arm/commands:=/driver/commands']
+    with running(*start(model=model, autostart=True), *words) as node:
+        peer.forget(lone_arm.commands)  # nobody is where the contract would send to
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+        wait_for(lambda: len(elsewhere) > 50, 'a second of commands, five looks')
+        assert 'nobody listens' not in node.log()[node.log().index('active: the policy') :]
+        peer.forget(elsewhere)
+        node.wait_for_log('W_NO_SINK: nobody listens to /driver/commands any more')
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+
+
+def test_nobody_is_told_while_inactive_that_nobody_listens(model: Path, peer: Peer, lone_arm: Arm):
+    peer.forget(lone_arm.commands)
+    with running(*start(model=model)) as node:
+        assert peer.change(LONE_NODE, 'configure')
+        settle()  # two looks
+        settle()
+        assert 'W_NO_SINK' not in node.log()
 
 
 @pytest.mark.fault('A27', 'SAFE', 'E_CMD_CONFLICT')

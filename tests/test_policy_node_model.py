@@ -9,6 +9,7 @@ from builders import make_spec
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray
+from node_process import NodeProcess
 from policy_nodes import ACTION, NODE, SPEC, Arm, wait_for_values
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
 from rcl_interfaces.srv import SetParameters
@@ -113,6 +114,19 @@ def test_a_model_that_cannot_be_used_is_refused_and_the_running_one_stays(
     found = wait_for_values(diagnostics, NODE, 'the refusal', model_refused=result.reason)
     assert found['state'] == 'active'
     assert arm.sent()[-1][0] == pytest.approx(0.9)
+
+
+def test_a_model_in_the_home_of_nobody_is_refused_and_the_robot_goes_on(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    running_arm(arm)
+    result = set_model(peer, Path('~nobody-of-this-name/arm.onnx'))
+    assert not result.successful
+    assert result.reason.startswith("E_MODEL_PATH: model '~nobody-of-this-name/arm.onnx'")
+    count = len(arm.records)
+    wait_for(lambda: len(arm.records) > count + 10, 'control goes on')
+    assert process.process.poll() is None
+    assert arm.newest().mode is Mode.ACTIVE
 
 
 def test_without_an_earlier_model_there_is_nothing_to_go_back_to(configured: None, peer: Peer):

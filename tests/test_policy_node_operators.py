@@ -13,6 +13,7 @@ from ros import Peer, wait_for
 from std_msgs.msg import Bool, Float64MultiArray
 
 from sac_ros.control_step import ControlStep, Mode
+from sac_ros.messages import LATCHED
 
 pytest_plugins = ('policy_nodes',)
 pytestmark = pytest.mark.ros
@@ -54,10 +55,84 @@ def test_an_emergency_stop_forbids_activation_until_reset(configured: None, peer
     arm.activate()
 
 
-def test_the_services_say_when_there_is_nothing_to_stop(process: NodeProcess, arm: Arm):
-    for answer in (arm.call('estop'), arm.call('reset'), arm.enable(False), arm.call('preflight')):
+def test_the_services_say_when_there_is_nothing_to_reset(process: NodeProcess, arm: Arm):
+    for answer in (arm.call('reset'), arm.enable(False), arm.call('preflight')):
         assert not answer.success
         assert answer.message.startswith('not configured')
+
+
+@pytest.mark.parametrize('way', ['service', 'topic'])
+def test_an_emergency_stop_before_configure_is_kept_and_forbids_activation_until_reset(
+    process: NodeProcess, peer: Peer, arm: Arm, way: str
+):
+    before = process.log().count('emergency stop: ')
+    if way == 'service':
+        answer = arm.call('estop')
+        kept = 'kept, not configured: no command is being sent; ~/reset takes it back'
+        assert (answer.success, answer.message) == (True, kept)
+    else:
+        button = peer.node.create_publisher(Bool, f'{NODE}/estop', 1)
+        wait_for(lambda: button.get_subscription_count() >= 2, 'the node listens')
+        button.publish(Bool(data=True))
+    wait_for(lambda: process.log().count('emergency stop: ') > before, 'the stop in the log')
+    assert peer.change(NODE, 'configure')
+    arm.send_states()
+    wait_for(lambda: 'E_ESTOP' in arm.call('preflight').message, 'the stop in the report')
+    assert not peer.change(NODE, 'activate')
+    assert arm.call('reset').message == 'reset'
+    arm.activate()
+    assert peer.change(NODE, 'deactivate')
+    assert peer.change(NODE, 'cleanup')
+
+
+def test_an_emergency_stop_before_configure_is_taken_back_by_reset(
+    process: NodeProcess, peer: Peer, arm: Arm
+):
+    assert arm.call('estop').success
+    assert arm.call('reset').message == 'reset'
+    assert arm.call('reset').message == 'not configured: there is nothing to reset'
+    assert peer.change(NODE, 'configure')
+    arm.send_states()
+    arm.activate()
+    assert peer.change(NODE, 'deactivate')
+    assert peer.change(NODE, 'cleanup')
+
+
+def test_a_button_that_was_latched_before_the_node_began_keeps_it_from_starting_by_itself(
+    model: Path, peer: Peer, lone_arm: Arm
+):
+    button = peer.node.create_publisher(Bool, f'{LONE_NODE}/estop', LATCHED)
+    button.publish(Bool(data=True))
+    lone_arm.send_states()
+    with running(*start(model=model, autostart=True, discovery_time=3.5)) as node:
+        node.wait_for_log('emergency stop: ~/estop says true')
+        node.wait_for_log('waiting: E_ESTOP: ~/estop says true')
+        settle()
+        assert lone_arm.commands == []
+        assert lone_arm.call('reset').message == 'reset'
+        lone_arm.wait_for_mode(Mode.ACTIVE)
+    peer.unpublish(button)
+
+
+def test_a_stop_that_is_said_again_and_again_is_logged_once_until_reset(
+    configured: None, process: NodeProcess, peer: Peer, arm: Arm
+):
+    def lines() -> int:
+        return process.log().count('emergency stop: ')
+
+    arm.send_states()
+    arm.activate()
+    before = lines()
+    button = peer.stream(f'{NODE}/estop', lambda: Bool(data=True), 100.0)
+    arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+    settle()  # fifty more, twice each
+    button.stop()
+    assert lines() == before + 1
+    settle()
+    assert arm.call('reset').success
+    assert arm.call('estop').success
+    wait_for(lambda: lines() == before + 2, 'another stop in the log')
+    assert arm.call('reset').success
 
 
 def test_disabled_the_robot_is_stopped_and_enabled_the_policy_acts_again(

@@ -166,6 +166,19 @@ def test_the_watchdog_acts_after_two_periods_and_then_once_in_each():
     assert watchdog.rest(0.12) == pytest.approx(0.025)
 
 
+def test_the_watchdog_says_that_it_has_sent_in_place_of_a_tick_for_half_a_period():
+    watchdog = Watchdog(0.02)
+    watchdog.start(0.0)
+    watchdog.tick_ended(0.02)
+    watchdog.rest(0.02)
+    assert not watchdog.has_just_acted(0.021)  # that was the tick
+    assert watchdog.is_needed(0.06)
+    assert watchdog.has_just_acted(0.0699)
+    assert not watchdog.has_just_acted(0.0701)  # the next period wants a command of its own
+    watchdog.tick_ended(0.06)
+    assert not watchdog.has_just_acted(0.0699)
+
+
 def test_a_watchdog_that_has_slept_itself_lets_the_tick_go_first():
     watchdog = Watchdog(0.02)
     watchdog.start(0.0)
