@@ -265,9 +265,11 @@ def test_a_candidate_that_answers_with_nan_is_not_even_offered(
     wait_for_learning(diagnostics, NODE, state='learning', transitions='0')
 
     def spoil() -> None:
-        torch.nn.init.constant_(node._tuner.agent.average.mean_head.bias, float('nan'))
+        bias = node._tuner.agent.average.mean_head.bias
+        torch.nn.init.constant_(bias, float('nan'))
         node._has_news, node._offered = True, -100
         node._offer(node._tuner)
+        torch.nn.init.zeros_(bias)  # or the learner would not save it when it ends
 
     peer.do(spoil)
     wait_for_learning(diagnostics, NODE, candidates_failed='1', candidates_offered='0')
