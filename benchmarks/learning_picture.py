@@ -3,9 +3,11 @@
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 from learning_goals import SIDES, Goal
 from learning_results import Curve, over_seeds
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -24,13 +26,15 @@ def draw_curves(env: str, groups: Mapping[Group, Sequence[Curve]], goal: Goal | 
     axes = figure.add_subplot(
         title=env, xlabel='environment steps', ylabel='return of the deterministic policy'
     )
-    for number, (group, curves) in enumerate(groups.items()):
+    # No two lines of one colour: the larger set has pale ones too, so it is for many only.
+    colours = colormaps['tab10' if len(groups) <= 10 else 'tab20'].colors
+    for colour, (group, curves) in zip(cycle(colours), groups.items(), strict=False):
         step, mean, low, high = over_seeds(curves)
         seeds = f'{len(curves)} seed{"s" if len(curves) > 1 else ""}'
         label = f'{title_of(group)}, {seeds}'.replace('+', ' +')  # where it may be broken
         label = textwrap.fill(label, LONGEST_LINE, subsequent_indent='    ')
-        line = axes.plot(step, mean, f'C{number}', label=label)[0]
-        axes.fill_between(step, low, high, color=line.get_color(), alpha=0.2, linewidth=0.0)
+        axes.plot(step, mean, color=colour, label=label)
+        axes.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0.0)
     if goal is not None:
         for shade, known in zip(GREYS, goal.published, strict=False):
             text = f'{known.who}: {known.figure:g} at {known.steps:,} steps ({known.source})'
