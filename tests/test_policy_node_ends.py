@@ -1,6 +1,7 @@
 """How a policy node ends, by a signal, a bug, SIGKILL, and that it never begins by itself."""
 
 import gc
+import itertools
 import re
 import signal
 import time
@@ -331,13 +332,17 @@ SLOW_SPEC = make_spec(
     observation=[term.model_dump(exclude_none=True) for term in SPEC.observation],
     topics={key: one.model_dump(exclude_none=True) for key, one in SPEC.topics.items()},
 )
-LATE = HANGING.replace(
-    'time.sleep(1.0)',
-    """
-        sent_at = self._sent_at
-        while self._sent_at == sent_at:  # until the watchdog sends
+LATE = (  # the third tick at full speed, 0.9 rad/s, ends when the watchdog has sent
+    HANGING.replace('calls += 1', 'calls += self.controller._action_map.previous[0] > 0.89')
+    .replace('if calls == 20:', 'if calls == 3:')
+    .replace(
+        'time.sleep(1.0)',
+        """
+        calls, sent_at = 4, self._sent_at
+        while self._sent_at == sent_at:
             time.sleep(0.001)
 """,
+    )
 )
 
 
@@ -348,11 +353,13 @@ def test_a_tick_that_ends_just_after_the_watchdog_has_sent_sends_no_second_comma
     model = write_constant_model(tmp_path / 'slow.onnx', SLOW_SPEC, ACTION)
     lone_arm.send_states()
     with running('-c', LATE, *start(model=model, autostart=True)[2:]):
-        lone_arm.wait_for_mode(Mode.SAFE, 'E_TICK_LATE')
+        wait_for(lambda: lone_arm.commands and lone_arm.sent()[:, 0].max() > 0.89, 'full speed')
         wait_for(lambda: not lone_arm.newest().command.any(), 'the stop command')
         steps, sent = lone_arm.steps(), lone_arm.sent()[:, 0]
     late = [step for step in steps if step.fault and step.fault.code == 'E_TICK_LATE']
-    assert [step.command[0] for step in late] == pytest.approx([0.7, 0.7])  # of both threads
+    commands = [round(float(step.command[0]), 6) for step in late]
+    # Of both threads; the machine may have been late at other times too.
+    assert (0.7, 0.7) in itertools.pairwise(commands)
     first = int(np.argmax(sent))
     last = max(i for i in range(len(sent)) if sent[i] == sent[first])
     assert sent[last : last + 5] == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1], abs=1e-6)
