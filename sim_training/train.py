@@ -179,8 +179,8 @@ def _learn(run: Run, before: int) -> None:
     if sac.normalise_reward:
         _scale_rewards(run)
     progress = min(1.0, step / run.steps)
-    for before in range(0, updates, AT_ONCE):
-        run.agent.update(_batches(run, min(AT_ONCE, updates - before)), progress)
+    for drawn in range(0, updates, AT_ONCE):
+        run.agent.update(_batches(run, min(AT_ONCE, updates - drawn)), progress)
 
 
 def _scale_rewards(run: Run) -> None:
