@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 from sim_training.bench_figures import Round, compare, match_answers
 from sim_training.bench_models import bench_spec, write_untrained_model
 from sim_training.bench_node import BenchNode

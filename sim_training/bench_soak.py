@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 from sim_training.bench_figures import slope
 from sim_training.bench_models import bench_spec, write_untrained_model
 from sim_training.bench_node import BenchNode

@@ -12,7 +12,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
 from sim_training import bench
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 from sim_training.bench_models import (
     CONSTANT_ACTION,
     bench_spec,

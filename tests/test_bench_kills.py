@@ -16,7 +16,7 @@ from node_process import running
 from ros import wait_for
 
 from sim_training import bench, bench_stop
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 
 pytestmark = pytest.mark.ros
 

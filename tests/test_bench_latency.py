@@ -18,7 +18,7 @@ from ros import wait_for
 
 from sac_ros.errors import UserError
 from sim_training import bench, bench_control
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 from sim_training.bench_process import MeasuredProcess, own_environment
 
 pytestmark = pytest.mark.ros

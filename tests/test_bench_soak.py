@@ -17,7 +17,7 @@ from ros import wait_for
 
 from sac_ros.errors import UserError
 from sim_training import bench, bench_process, bench_soak
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 
 pytestmark = pytest.mark.ros
 

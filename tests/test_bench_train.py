@@ -5,7 +5,7 @@ import torch
 
 from sac_ros.errors import UserError
 from sim_training import bench
-from sim_training.bench import BenchCommand
+from sim_training.bench_command import BenchCommand
 from sim_training.bench_train import describe_train, measure_train
 from sim_training.bench_train_side import AT_ONCE, make_ours, rate
 
