@@ -85,11 +85,13 @@ class FineTuner:
             self._store(self._prior, transition)
         if hindsight is not None:
             self._add(self._prior, hindsight.flush())
-        self._has_prior = bool(prior)
+        self.simulated = len(prior)
         self._owed = 0.0  # updates
         self._seen = 0  # transitions of the robot
         for transition in past:
             self._take(transition)
+        self._offered = self._seen  # when there was a candidate last
+        self._has_learned = False  # the actor, since then
         if (folder / CHECKPOINT).exists():
             self._resume()
 
@@ -107,6 +109,16 @@ class FineTuner:
     def updates_due(self) -> int:
         """Return how many updates belong to what has been seen and are still to be done."""
         return int(self._owed)
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Return whether the critics still have to learn from prior data."""
+        return self.simulated > 0 and self.agent.updates < WARM_UP
+
+    @property
+    def news(self) -> int:
+        """Return the transitions since the last candidate; 0 if the actor is still that one."""
+        return self._seen - self._offered if self._has_learned else 0
 
     def compile(self) -> None:
         """Let torch compile the update now, so that no robot is waited for later.
@@ -128,7 +140,7 @@ class FineTuner:
 
     def warm_up(self, should_stop: Callable[[], bool]) -> None:
         """Let the critics learn from prior data what is still missing; the actor stays."""
-        while self._has_prior and self.agent.updates < WARM_UP and not should_stop():
+        while self.is_warming_up and not should_stop():
             batches = self._prior.sample(self._generator, AT_ONCE * self.config.batch_size)
             self.agent.update(batches, is_critics_only=True)
 
@@ -144,12 +156,15 @@ class FineTuner:
         share = min(self.config.prior_rows, self._prior.size)
         parts = (self._prior, share), (self._replay, size - share)
         batches = sample_shares(parts, self._generator, count)
-        self.agent.update(batches, is_critics_only=self._seen < PATIENCE)
+        is_patient = self._seen < PATIENCE
+        self.agent.update(batches, is_critics_only=is_patient)
+        self._has_learned |= not is_patient
         self._owed -= count
         check_losses(self.agent)
 
     def candidate(self) -> bytes:
         """Return the exported actor as a model, checked against torch.  Raises UserError."""
+        self._offered, self._has_learned = self._seen, False
         origin = {
             'base_sha256': self.base.sha256,
             'robot_steps': self._seen,

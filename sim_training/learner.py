@@ -8,10 +8,8 @@ import json
 import time
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import torch
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -22,24 +20,15 @@ from sac_ros.control_step import ControlStep, Mode
 from sac_ros.errors import UserError, WriteError
 from sac_ros.fault import Fault
 from sac_ros.messages import LATCHED, RECORD, RESULTS
-from sac_ros.model_file import model_name, read_model
 from sac_ros.own_thread import OwnThread, Reader
-from sac_ros.policy import OnnxPolicy
 from sac_ros.run_node import steady_clock
 from sac_ros.step_message import step_from_message
-from sim_training.compiler import why_not_compiled
-from sim_training.env import make_env
 from sim_training.episode_record import result_from_json
-from sim_training.experience import JOURNAL, Experience
-from sim_training.fine_tuner import CHECKPOINT, PATIENCE, WARM_UP, FineTuner, check_config
-from sim_training.hindsight import find_hindsight
+from sim_training.fine_tuner import FineTuner
 from sim_training.learner_options import learner_options
 from sim_training.learner_report import LearnerReport
-from sim_training.learner_scores import GivenRewards, transition_maker
-from sim_training.prior_data import simulate
-from sim_training.run_folder import held
-from sim_training.tasks import other_task
-from sim_training.transitions import LARGEST_REWARD, EpisodeReturn, Transition
+from sim_training.learner_start import LearnerStart
+from sim_training.transitions import LARGEST_REWARD, EpisodeReturn
 
 BACKLOG = QoSProfile(depth=5000)  # 100 s at 50 Hz: what comes in the beginning is kept
 WORK_PERIOD = 0.01  # [s] from one look at what has come to the next
@@ -60,32 +49,14 @@ class LearnerNode(Node):
         self.crash: BaseException | None = None
         self.is_finished = False
         self._options = options = learner_options(self)
-        self._model = read_model(options.model)
-        self._policy = OnnxPolicy(self._model, model_name(options.model))
-        self._task = options.task or self._policy.spec.name
-        note = None if options.task else other_task(self._task, self._policy.origin.get('env'))
-        if note is not None:
-            self.get_logger().warning(f'{note}: the parameter task says another')
-        given = GivenRewards() if options.reward_topic else None
-        self._maker = transition_maker(
-            self._task, self._policy.spec, given, has_simulation=bool(options.episode_topic)
-        )
-        self._folder = contextlib.ExitStack()  # ours as long as this is open
-        self._folder.enter_context(held(options.folder, (CHECKPOINT,), 'give another folder'))
-        self._experience = Experience(
-            options.folder / JOURNAL, self._policy.spec, self._maker, given
-        )
-        self._folder.callback(self._experience.close)
+        self._start = LearnerStart(options, self.get_logger().warning)
+        self._spec, self._experience = self._start.spec, self._start.experience
         self._tuner: FineTuner | None = None
         self._newest: ControlStep | None = None
         self._has_acted = False  # since the last verdict
         self._is_ending = self._is_paused = self._has_failed = False
-        self._has_prior = False  # data, by which the critics warm up
-        self._has_news = False  # the actor is not the one that was offered last
-        self._offered = 0  # transitions that were known when the newest candidate was offered
         self._saved_at = time.monotonic()
-        self._report = LearnerReport(self, options.folder, self._policy.spec.dt)
-        self._folder.callback(self._report.close)
+        self._report = LearnerReport(self, options.folder, self._spec.dt)
         self._join()
 
     def prepare_end(self) -> None:
@@ -94,7 +65,7 @@ class LearnerNode(Node):
 
     def close(self) -> None:
         """Save what was learned, unless learning has failed."""
-        with self._folder:
+        with contextlib.closing(self._start), contextlib.closing(self._report):
             if self._tuner is not None and not self._has_failed:
                 self._save(self._tuner)
 
@@ -147,7 +118,6 @@ class LearnerNode(Node):
         tuner.warm_up(is_enough)
         while tuner.updates_due > 0 and not is_enough():
             tuner.update(1)
-            self._has_news |= tuner.transitions >= PATIENCE  # the actor has learned too
             self._read(tuner)
         self._offer(tuner)
         if time.monotonic() > self._saved_at + self._options.save_period:
@@ -156,64 +126,13 @@ class LearnerNode(Node):
         self._has_failed = False
 
     def _begin(self) -> FineTuner:
-        """Return what learns, with its prior data; this takes a while."""
-        options = self._options
-        torch.set_num_threads(options.threads)
-        check_config(options.sac)
-        self._report.publish('simulating', None)
-        prior = self._simulate()
-        self._has_prior = bool(prior)
-        past, _ = self._experience.take()
-        hindsight = None if options.reward_topic else find_hindsight(self._task, options.seed)
-        tuner = FineTuner(
-            options.folder,
-            self._model,
-            options.sac,
-            prior,
-            past,
-            options.seed,
-            hindsight,
-            'a topic' if options.reward_topic else Path(self._task).name,
-        )
-        if options.compile and not self._is_ending:
-            self._compile(tuner)
-        if self._experience.damaged:
-            tuner.notes.append(
-                f'{self._experience.damaged} damaged rows of {JOURNAL} are left out'
-            )
-        for note in tuner.notes:
-            self.get_logger().warning(note)
-        self._offered = tuner.transitions
+        """Return what learns; this takes a while."""
+        tuner = self._start.begin(self._report.publish, lambda: self._is_ending)
         self.get_logger().info(
-            f"learning '{self._task}' from {tuner.transitions} transitions of the robot and "
-            f'{len(prior)} of the simulation'
+            f"learning '{self._start.task}' from {tuner.transitions} transitions of the robot and "
+            f'{tuner.simulated} of the simulation'
         )
         return tuner
-
-    def _compile(self, tuner: FineTuner) -> None:
-        """Compile the update, if that can be done here."""
-        reason = why_not_compiled()
-        if reason is None:
-            self._report.publish('compiling', tuner)
-            tuner.compile()
-        else:
-            tuner.notes.append(f'learning is slower than it could be: {reason}')
-
-    def _simulate(self) -> list[Transition]:
-        """Return what the model does in the unchanged simulation."""
-        if self._options.prior_steps == 0:
-            return []
-        if self._options.sac.prior_fraction == 0.0:
-            self.get_logger().warning(
-                f'prior_steps is {self._options.prior_steps} and nothing is simulated: the preset '
-                'has sac.prior_fraction 0'
-            )
-            return []
-        with contextlib.closing(make_env(self._task)) as env:
-            options = self._options
-            return simulate(
-                self._policy, env, options.prior_steps, options.seed, lambda: self._is_ending
-            )
 
     def _read(self, tuner: FineTuner) -> None:
         """Take all that has come, and the transitions that are settled by it."""
@@ -225,7 +144,7 @@ class LearnerNode(Node):
                 except UserError as error:
                     self.get_logger().warning(f'refused: {error}', throttle_duration_sec=1.0)
         transitions, returns = self._experience.take()
-        if (refused := self._maker.refused) is not None:
+        if (refused := self._start.maker.refused) is not None:
             self.get_logger().warning(
                 f'not learned from: a reward of the task is {refused:g}; -{LARGEST_REWARD:g} to '
                 f'{LARGEST_REWARD:g} is allowed',
@@ -244,7 +163,7 @@ class LearnerNode(Node):
             if name == 'reward':
                 self._experience.add_reward(np.array(message.data))
                 return
-            self._newest = step_from_message(self._policy.spec, message)
+            self._newest = step_from_message(self._spec, message)
             self._has_acted |= self._newest.mode is Mode.ACTIVE
             self._experience.add_tick(self._newest)
 
@@ -271,9 +190,7 @@ class LearnerNode(Node):
 
     def _offer(self, tuner: FineTuner) -> None:
         """Offer what was learned when there is enough that is new."""
-        period = max(1.0, self._options.candidate_period * self._policy.spec.control_rate)
-        if self._has_news and tuner.transitions >= self._offered + period:
-            self._has_news, self._offered = False, tuner.transitions
+        if tuner.news >= max(1.0, self._options.candidate_period * self._spec.control_rate):
             try:
                 candidate = tuner.candidate()
             except UserError as error:  # such as weights so steep that two libraries disagree
@@ -303,7 +220,7 @@ class LearnerNode(Node):
         """Tell what the learner is doing."""
         if self._is_paused:
             state = 'paused'
-        elif self._has_prior and self._tuner is not None and self._tuner.updates < WARM_UP:
+        elif self._tuner is not None and self._tuner.is_warming_up:
             state = 'warming up'
         else:
             state = 'waiting for control steps' if self._newest is None else 'learning'

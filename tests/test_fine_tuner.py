@@ -119,6 +119,26 @@ def test_critics_learn_alone_from_prior_data_and_then_until_the_robot_has_moved(
     assert (tuner.updates, changed(tuner, before)) == (30, {'actor', 'critic'})
 
 
+def test_there_is_news_when_the_actor_has_learned_since_the_last_candidate(
+    tmp_path: Path, model: bytes
+):
+    tuner = FineTuner(tmp_path, model, CONFIG, past=[transition(number) for number in range(3)])
+    assert tuner.news == 0
+    tuner.learn(transition(3))
+    tuner.update(1)  # of the critics: the actor waits for five transitions
+    assert tuner.news == 0
+    tuner.learn(transition(4))
+    assert tuner.news == 0
+    tuner.update(1)
+    assert tuner.news == 2  # those of the past were known before
+    tuner.candidate()
+    assert tuner.news == 0
+    tuner.learn(transition(5))
+    assert tuner.news == 0
+    tuner.update(1)
+    assert tuner.news == 1
+
+
 def test_what_is_offered_is_the_average_of_the_actor(tmp_path: Path, model: bytes):
     tuner = FineTuner(tmp_path, model, CONFIG)
     for number in range(40):

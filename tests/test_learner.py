@@ -25,7 +25,7 @@ from sac_ros.fault import Fault
 from sac_ros.messages import LATCHED, RESULTS
 from sac_ros.policy import OnnxPolicy
 from sac_ros.step_numbers import step_numbers
-from sim_training import fine_tuner, learner
+from sim_training import fine_tuner
 from sim_training.episode_record import EpisodeResult, result_to_json
 from sim_training.experience import JOURNAL, Kind
 from sim_training.journal import Journal
@@ -40,8 +40,7 @@ Start = Callable[..., LearnerNode]
 
 @pytest.fixture(autouse=True)
 def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (fine_tuner, learner):
-        monkeypatch.setattr(module, 'PATIENCE', 5)
+    monkeypatch.setattr(fine_tuner, 'PATIENCE', 5)
 
 
 @pytest.fixture
@@ -267,7 +266,7 @@ def test_a_candidate_that_answers_with_nan_is_not_even_offered(
     def spoil() -> None:
         bias = node._tuner.agent.average.mean_head.bias
         torch.nn.init.constant_(bias, float('nan'))
-        node._has_news, node._offered = True, -100
+        node._tuner._has_learned, node._tuner._offered = True, -100
         node._offer(node._tuner)
         torch.nn.init.zeros_(bias)  # or the learner would not save it when it ends
 

@@ -25,9 +25,9 @@ MODEL = ROOT / 'models' / 'balance.onnx'
 # It offers what it has after two seconds of the robot instead of forty.
 EAGER = """
 import sys
-from sim_training import fine_tuner, learner
-fine_tuner.WARM_UP = learner.WARM_UP = 50
-fine_tuner.PATIENCE = learner.PATIENCE = 100
+from sim_training import fine_tuner
+fine_tuner.WARM_UP = 50
+fine_tuner.PATIENCE = 100
 from sim_training.learner_node import main
 sys.exit(main())
 """
