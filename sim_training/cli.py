@@ -15,7 +15,7 @@ from typing import NamedTuple, TextIO
 
 from sac_ros.errors import UserError, nearest
 from sim_training.cli_options import UsageError, help_text, read_options
-from sim_training.stop_signals import StopSignals
+from sim_training.stop_signals import StopSignals, Terminated
 
 
 class Entry(NamedTuple):
@@ -92,13 +92,13 @@ def run(words: Sequence[str], output: TextIO, commands: Mapping[str, Entry] = CO
     try:
         result, text = _answer([word for word in words if word != '--json'], commands)
         status = 0
-    except SystemExit as stop:  # a command that was stopped, has saved and has said so
-        status = stop.code if isinstance(stop.code, int) else 1
-        result, text = {'error': 'stopped by a signal'}, ''
-    except (UserError, ImportError, KeyboardInterrupt) as error:
+    except (UserError, ImportError, KeyboardInterrupt, Terminated) as error:
         status, problem = _explain(error)
         print(f'sac-ros: {problem}', file=sys.stderr)
         result, text = {'error': problem}, ''
+    except SystemExit as stop:  # a command that was stopped, has saved and has said so
+        status = stop.code if isinstance(stop.code, int) else 1
+        result, text = {'error': 'stopped by a signal'}, ''
     _write(json.dumps(_json_ready(result), allow_nan=False) if as_json else text, output)
     return status
 
@@ -176,6 +176,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     """Return exit status and one line for what the user can put right; raise anything else."""
     if isinstance(error, KeyboardInterrupt):
         return 130, 'interrupted'
+    if isinstance(error, Terminated):
+        return 143, 'terminated'
     if isinstance(error, ImportError):
         package = (error.name or '').partition('.')[0]
         extra = _extra_of(package)

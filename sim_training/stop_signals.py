@@ -10,6 +10,13 @@ from types import FrameType
 TOGETHER = 1.0
 
 
+class Terminated(SystemExit):
+    """SIGTERM has ended what was under way, and nobody has been told yet."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
 class StopSignals:
     """While the `with` block runs, the first SIGINT or SIGTERM is noted and nothing else happens.
 
@@ -25,11 +32,11 @@ class StopSignals:
         return self.received is not None
 
     def raise_if_received(self) -> None:
-        """End what is under way: KeyboardInterrupt after a Ctrl-C, SystemExit after SIGTERM."""
+        """End what is under way: KeyboardInterrupt after a Ctrl-C, Terminated after SIGTERM."""
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt
         if self.received is not None:
-            raise SystemExit(128 + self.received)
+            raise Terminated
 
     def __enter__(self) -> 'StopSignals':
         self._previous = {

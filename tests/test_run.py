@@ -73,15 +73,18 @@ def test_two_episodes_of_an_untrained_policy_run_and_report(task, length, models
     assert processes_with(models[task]) == []
 
 
-@pytest.mark.fault('H08', 'exit 130', '')
-def test_ctrl_c_leaves_no_process_behind(models):
+@pytest.mark.fault('H08', 'exit 130 or 143', '')
+@pytest.mark.parametrize(
+    ('number', 'last'), [(signal.SIGINT, 'interrupted'), (signal.SIGTERM, 'terminated')]
+)
+def test_a_signal_leaves_no_process_behind(models, number: signal.Signals, last: str):
     cli = 'from sim_training.cli import main; main()'
     with running('-c', cli, 'run', str(models['balance']), '--episodes', '1000') as process:
         process.wait_for_log('run: episode 1 of 1000')
         assert len(processes_with(models['balance'])) >= 2
-        assert process.end(signal.SIGINT) == 130
+        assert process.end(number) == 128 + number
         assert 'Traceback' not in process.log()
-        assert process.log().splitlines()[-1] == 'sac-ros: interrupted'
+        assert process.log().splitlines()[-1] == f'sac-ros: {last}'
     wait_for(lambda: processes_with(models['balance']) == [], 'the end of all processes', 5.0)
 
 
