@@ -20,7 +20,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from model_builders import constant_model
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -73,6 +73,7 @@ class Peer:
         self._streams: list[Stream] = []
         self._chores: deque[tuple[Callable[[], object], futures.Future]] = deque()
         self._subscriptions: list[tuple[list, Subscription]] = []
+        self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
@@ -162,8 +163,9 @@ class Peer:
     def close(self) -> None:
         for stream in self._streams:
             stream.stop()
-        rclpy.shutdown(context=self.context)
+        self._is_closing.set()
         self._thread.join(WAIT)
+        rclpy.shutdown(context=self.context)
         self.node.destroy_node()
         assert COMMANDS_SEEN.keys() <= {'all'}, f'commands that must not be: {COMMANDS_SEEN}'
 
@@ -181,13 +183,10 @@ class Peer:
         return done.result()
 
     def _spin(self) -> None:
-        try:
-            while self.context.ok():
-                self.executor.spin_once(timeout_sec=0.02)
-                while self._chores:
-                    _run(*self._chores.popleft())
-        except ExternalShutdownException:
-            pass
+        while not self._is_closing.is_set():
+            self.executor.spin_once(timeout_sec=0.02)
+            while self._chores:
+                _run(*self._chores.popleft())
 
 
 def _run(act: Callable[[], object], done: futures.Future) -> None:
