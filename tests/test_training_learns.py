@@ -44,25 +44,43 @@ class OneRoom(gymnasium.Env[np.ndarray, np.ndarray]):
         return room, reward, is_last and self.ends, is_last and not self.ends, {}
 
 
-def learned_values(env: OneRoom, folder: Path) -> list[float]:
+def learned_values(env: OneRoom, folder: Path, **changes: object) -> list[float]:
     """Train without any weight on entropy; return Q at the door and in the room, gamma = 0.8."""
     config = SACConfig(
         hidden_sizes=(16, 16), gamma=0.8, tau=0.05, learning_rate=3e-3, batch_size=32,
         learning_starts=32, target_entropy=-100.0, initial_alpha=1e-9,
+        **changes,
     )  # fmt: skip
     train(env, OneRoom(env.ends), TrainCommand('room', steps=900, out=folder, sac=config))
     agent = SAC(config, 1, np.array([-1.0]), np.array([1.0]), seed=0)
     restore_sac(agent, read_checkpoint(folder)[0])
     places = torch.tensor([[0.0], [1.0]])
     with torch.no_grad():
-        return list(agent.critic(places, torch.zeros(2, 1))[..., 0].mean(dim=0).tolist())
+        z = agent.critic(places, torch.zeros(2, 1))
+        return list(agent.head.value(z).mean(dim=0).tolist())
 
 
 @pytest.mark.fault('E10', 'learned', '')
-def test_a_time_limit_does_not_lower_the_value_of_what_it_cuts_off(tmp_path: Path):
+@pytest.mark.parametrize(
+    'changes',
+    [
+        pytest.param({}, id='sac'),
+        pytest.param({'n_step': 3}, id='n_step'),
+        pytest.param({'target': 'value'}, id='sac_v1'),
+        pytest.param({'critics': 4, 'target_subset': 2, 'actor_value': 'mean'}, id='redq'),
+        pytest.param({'head': 'quantile', 'atoms': 5, 'dropped_atoms': 1}, id='tqc'),
+        pytest.param({'norm': 'layer', 'dropout': 0.01, 'actor_value': 'mean'}, id='droq'),
+        pytest.param({'norm': 'batch_renorm', 'target': 'none'}, id='crossq'),
+        pytest.param({'head': 'categorical', 'atoms': 51, 'value_bound': 10.0}, id='histogram'),
+    ],
+)
+def test_a_time_limit_does_not_lower_the_value_of_what_it_cuts_off(
+    tmp_path: Path, changes: dict[str, object]
+):
     # In the room 1 / (1 - 0.8) = 5; at the door -1 + 0.8 * 5 = 3.  In the room it would be 1.67 if
     # truncation cut the bootstrap, and 2.14 if the value of the next episode's door were taken.
-    np.testing.assert_allclose(learned_values(OneRoom(ends=False), tmp_path), [3.0, 5.0], atol=0.4)
+    values = learned_values(OneRoom(ends=False), tmp_path, **changes)
+    np.testing.assert_allclose(values, [3.0, 5.0], atol=0.4)
 
 
 @pytest.mark.fault('E10', 'learned', '')
