@@ -4,6 +4,7 @@ The graph is built node by node rather than traced, so that the same weights giv
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from sim_training.env import make_env
 from sim_training.evaluate import evaluate_policy, summary
 from sim_training.networks import Actor
 from sim_training.parity import check_parity, mean_actions, plausible_observations, rounding
-from sim_training.run_file import read_run_file
+from sim_training.run_file import read_run_file, why_unfinished
 from sim_training.tasks import is_file
 
 OPSET, IR_VERSION = 17, 8  # old enough for the onnxruntime of a robot's Ubuntu 22.04
@@ -73,6 +74,9 @@ def main(command: ExportCommand) -> dict[str, object]:
     run = read_run_file(command.run)
     actor, facts = read_actor(weights)
     origin = _origin(command, run, facts)
+    if (reason := why_unfinished(run)) is not None:
+        origin['unfinished'] = True  # without the reason, in which there may be a path
+        print(f'{command.run} has not come to its end: {reason}', file=sys.stderr)
     env = make_env(command.task or facts.command.task)
     try:
         check_contract(facts, env.contract, str(weights))

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -17,8 +18,13 @@ RUN_FILE = 'run.json'
 PACKAGES = ('sac_ros', 'torch', 'numpy', 'gymnasium', 'pybullet', 'safetensors')
 
 
-def write_run_file(folder: Path, command: TrainCommand, result: dict[str, object] | None) -> None:
-    """Write run.json; `result` is None as long as the run is not over."""
+def write_run_file(
+    folder: Path,
+    command: TrainCommand,
+    result: dict[str, object] | None = None,
+    failure: str | None = None,
+) -> None:
+    """Write run.json; `result` is None as long as the run is not over, `failure` what ended it."""
     facts = {
         'task': command.task,
         'seed': command.seed,
@@ -26,6 +32,7 @@ def write_run_file(folder: Path, command: TrainCommand, result: dict[str, object
         'versions': library_versions(),
         'commit': _commit(),
         'result': result,
+        'failure': failure,
     }
     write_atomic(folder / RUN_FILE, (json.dumps(facts, indent=2) + '\n').encode())
 
@@ -42,6 +49,13 @@ def read_run_file(folder: Path) -> dict[str, object]:
     if not isinstance(facts, dict) or not {'task', 'commit', 'versions'} <= facts.keys():
         raise UserError(f'{path} was not written by a training run of ours')
     return facts
+
+
+def why_unfinished(facts: Mapping[str, object]) -> str | None:
+    """Return why a run has no result, from its run.json; None if it has one."""
+    if facts.get('result') is not None:
+        return None
+    return str(facts.get('failure') or 'stopped, or still training')
 
 
 @functools.cache

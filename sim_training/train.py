@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from sac_ros.errors import UserError
+from sac_ros.errors import UserError, WriteError
 from sim_training.checkpoint import check_has_checkpoint
 from sim_training.collector import make_collector
 from sim_training.compiler import compiler_refusal, why_not_compiled
@@ -81,7 +81,7 @@ def train(
         with contextlib.closing(_collector(run, env)) as collector:
             if not command.resume:
                 save_run(run)  # killed from here on, it can be resumed; and a full disk is noticed
-            write_run_file(run.folder, run.command, result=None)
+            write_run_file(run.folder, run.command)
             try:
                 _advance(run, collector, evaluation_env, should_stop)
             except (UserError, OSError, TorchDynamoException) as error:
@@ -89,7 +89,10 @@ def train(
                 if should_stop() and isinstance(error, TorchDynamoException):
                     return {**_result(run), 'step': run.saved_step}
                 where = f'{run.command.task}, step {run.counters.step}'
-                raise UserError(f'{where}: {_text(error)}; {run.kept}') from error
+                failure = f'{where}: {_text(error)}'
+                with contextlib.suppress(WriteError):  # a full disk may be what it failed from
+                    write_run_file(run.folder, run.command, failure=failure)
+                raise UserError(f'{failure}; {run.kept}') from error
         result = _result(run)
         write_run_file(run.folder, run.command, None if should_stop() else result)
     return result

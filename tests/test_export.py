@@ -5,7 +5,9 @@ import pytest
 
 from sac_ros.errors import UserError
 from sac_ros.policy import load_policy
+from sim_training.checkpoint import read_checkpoint
 from sim_training.export import ExportCommand, main
+from sim_training.run_file import write_run_file
 from sim_training.sac_config import SACConfig
 from sim_training.tasks import FOLDER
 from sim_training.train import main as train
@@ -32,6 +34,21 @@ def test_a_run_becomes_a_model_with_its_origin_and_scores(run, tmp_path):
     assert policy.origin['evaluation']['return_mean'] == result['evaluation']['return_mean']
     assert set(policy.origin['versions']) >= {'python', 'torch', 'numpy'}
     assert result['parity'] <= 1e-5
+    assert 'unfinished' not in policy.origin
+
+
+@pytest.mark.parametrize('failure', [None, 'mine, step 41: reward is nan'])
+def test_a_run_that_did_not_come_to_its_end_is_exported_and_says_so(
+    run, tmp_path, capsys, failure: str | None
+):
+    command = read_checkpoint(run)[1].command
+    for name in ('best.safetensors', 'checkpoint.safetensors'):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    write_run_file(tmp_path, command, failure=failure)
+    main(ExportCommand(run=tmp_path, out=tmp_path / 'model.onnx', episodes=1))
+    assert load_policy(tmp_path / 'model.onnx').origin['unfinished'] is True
+    reason = failure or 'stopped, or still training'
+    assert f'{tmp_path} has not come to its end: {reason}\n' in capsys.readouterr().err
 
 
 def test_best_and_final_weights_say_which_they_are(run, tmp_path):

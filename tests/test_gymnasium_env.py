@@ -164,7 +164,10 @@ def test_an_env_that_goes_wrong_ends_the_run_in_one_line(
         f'{task}, step {step}: {text}; the checkpoint of step {saved} in {tmp_path} stays'
     )
     assert read_checkpoint(tmp_path)[1].counters.step == saved
-    assert read_run_file(tmp_path)['result'] is None
+    facts = read_run_file(tmp_path)
+    assert facts['result'] is None
+    failure = re.sub(r'(odd_envs.py):\d+', r'\1:L', str(facts['failure']))
+    assert line.startswith(f'{failure}; ')
 
 
 @pytest.mark.fault('D12', 'refused', 'UserError')
