@@ -27,7 +27,8 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
 
     see = f'; see {prog} --help'
     try:
-        text = help_text(options, prog, words)
+        with _wide_terminal():
+            text = help_text(options, prog, words)
     except UserError as error:  # such as an unknown preset, whose numbers would be the defaults
         raise UsageError(f'{error}{see}') from None
     _check_flags(words, text, see)
@@ -45,7 +46,7 @@ def read_options(options: type, prog: str, words: list[str]) -> object:
     except SystemExit:
         raise UsageError(_condense(complaint.getvalue()) + see) from None
     if surplus:
-        raise UsageError(f"'{surplus[0]}' is one argument too many{see}")
+        raise UsageError(_surplus(surplus[0], words, text) + see)
     return options(**{f.name: getattr(command, f.name) for f in dataclasses.fields(options)})
 
 
@@ -126,6 +127,21 @@ def _check_flags(words: list[str], help_text: str, see: str) -> None:
             raise UsageError(f"unknown flag '{flag}'{hint}{see}")
 
 
+def _surplus(word: str, words: list[str], help_text: str) -> str:
+    """Return that a word is too much: `word`, or what a flag is set to that takes none."""
+    pairs = re.findall(r'(--[\w.-]+), (--(?:[\w.-]+\.)?no-[\w-]+)', help_text)
+    opposites = {**dict(pairs), **{no: yes for yes, no in pairs}}
+    pieces = [piece for each in words for piece in each.split('=', 1)]
+    for flag, value in pairwise(pieces):
+        flag = flag.replace('_', '-')
+        if flag in opposites and (value == word or value.lower() in ('true', 'false')):
+            return (
+                f"'{value}' is one argument too many; {flag} takes none: {opposites[flag]} is its "
+                'opposite'
+            )
+    return f"'{word}' is one argument too many"
+
+
 def _condense(box: str) -> str:
     """Turn the box that tyro draws around a problem into one line: its text up to the rule."""
     lines = [line.strip(' │|') for line in box.splitlines()[1:]]
@@ -153,7 +169,8 @@ def _unknown(choice: re.Match[str]) -> str:
     allowed = [word for word in known.split(', ') if word != "'None'"]
     if "'None'" in known:  # else they are in the order of the hint
         allowed.sort()
-    return f"{flag}: '{found}' is unknown; known: {', '.join(allowed)}"
+    hint = nearest(found, [word.strip("'") for word in allowed])
+    return f"{flag}: '{found}' is unknown{hint}; known: {', '.join(allowed)}"
 
 
 _SHORTER: dict[str, str | Callable[[re.Match[str]], str]] = {
@@ -178,7 +195,7 @@ def _captured_stdout() -> Iterator[io.TextIOWrapper]:
 
 @contextlib.contextmanager
 def _wide_terminal() -> Iterator[None]:
-    """Keep tyro from breaking lines: _condense could not tell a break from a space."""
+    """Keep tyro from breaking lines: nobody could tell a break from a space, or find a flag."""
     columns = os.environ.get('COLUMNS')
     os.environ['COLUMNS'] = '10000'
     try:

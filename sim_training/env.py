@@ -11,6 +11,7 @@ from sac_ros.errors import UserError
 from sac_ros.observation import observe, split_observation
 from sac_ros.state import RobotState
 from sim_training.bullet_robot import BulletRobot
+from sim_training.env_error import reward_number
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
 from sim_training.tasks import is_task, load_task, task_names
@@ -98,7 +99,7 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         observation = self._observe(self.state)
         terms = split_observation(self.contract, observation)
         # What a task returns may be numpy's, which JSON and others do not take for a number.
-        reward = float(self.task.reward(terms, command))
+        reward = reward_number(self.task.reward(terms, command))
         terminated = bool(self.task.terminated(terms))
         truncated = not terminated and self._steps >= self.task.time_limit
         info: dict[str, object] = {}

@@ -10,7 +10,7 @@ from sac_ros.errors import UserError
 from sac_ros.observation import observe
 from sac_ros.spec import TaskSpec, spec_from_dict
 from sac_ros.state import RobotState
-from sim_training.env_error import EnvError, told_errors
+from sim_training.env_error import EnvError, reward_number, told_errors
 from sim_training.gymnasium_ids import make_by_id
 from sim_training.silence import silence
 
@@ -26,7 +26,8 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
     def __init__(self, name: str, render_mode: str | None = None) -> None:
         """Make the env `name`.  Raises UserError when it is unknown or its spaces do not fit."""
-        env = make_by_id(name, render_mode)
+        with told_errors(f"env '{name}' cannot be made: "):
+            env = make_by_id(name, render_mode)
         super().__init__(env)
         self._name = name
         try:
@@ -68,7 +69,7 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
             observation, reward, terminated, truncated, info = self.env.step(action)
             self._steps += 1
             self._measure(observation)
-            reward = float(reward)
+            reward = reward_number(reward)
             if 'is_success' in info:  # a float in some envs; most do not say
                 info['is_success'] = bool(info['is_success'])
         return self._observe(), reward, bool(terminated), bool(truncated), info
@@ -84,11 +85,8 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
         Those of pybullet_envs_gymnasium have no time step before, and count the floor as a part
         of the robot from their second episode on: the first would never come again.
         """
-        try:
-            with silence(), told_errors():
-                self.env.reset(seed=0)
-        except EnvError as error:
-            raise EnvError(f"env '{self._name}' cannot begin an episode: {error}") from error
+        with silence(), told_errors(f"env '{self._name}' cannot begin an episode: "):
+            self.env.reset(seed=0)
 
     def _measure(self, observation: np.ndarray) -> None:
         vector = np.asarray(observation, dtype=np.float64)

@@ -1,5 +1,6 @@
 """Envs that go wrong, under ids by which any process can make them: 'odd_envs:Raises-v0'."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
 
@@ -9,6 +10,7 @@ from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 BREAKS_AT = 30  # the step, counted over all episodes
+OWN = object()  # the reward of the pendulum itself
 
 
 class Breaks(PendulumEnv, ABC):
@@ -32,6 +34,13 @@ class Raises(Breaks):
 
     def break_down(self) -> None:
         raise ZeroDivisionError('float division\nby zero')
+
+
+class Exits(Breaks):
+    """It ends the program."""
+
+    def break_down(self) -> None:
+        sys.exit(3)
 
 
 class Hangs(Breaks):
@@ -68,7 +77,7 @@ class Tells(PendulumEnv):
     def __init__(
         self,
         render_mode: str | None = None,
-        reward: float | None = None,
+        reward: object = OWN,
         observation: list[float] | None = None,
         begin: int = BREAKS_AT,
         end: int = 10**9,
@@ -80,7 +89,7 @@ class Tells(PendulumEnv):
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         self.steps += 1
         observation, reward, *rest = super().step(action)
-        if self.begin <= self.steps < self.end and self.reward is not None:
+        if self.begin <= self.steps < self.end and self.reward is not OWN:
             reward = self.reward
         if self.steps >= self.begin and self.observation is not None:
             observation = np.array(self.observation)
@@ -114,16 +123,21 @@ class CannotBegin(PendulumEnv):
 
     episodes = 0
 
-    def __init__(self, render_mode: str | None = None, episode: int = 1) -> None:
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        episode: int = 1,
+        error: BaseException = RuntimeError('no simulator at this port'),  # noqa: B008
+    ) -> None:
         super().__init__(render_mode)
-        self.episode = episode
+        self.episode, self.error = episode, error
 
     def reset(
         self, *, seed: int | None = None, options: dict | None = None
     ) -> tuple[np.ndarray, dict]:
         self.episodes += 1
         if self.episodes >= self.episode:
-            raise RuntimeError('no simulator at this port')
+            raise self.error
         return super().reset(seed=seed, options=options)
 
 
@@ -132,6 +146,13 @@ class CannotBeMade(PendulumEnv):
 
     def __init__(self, render_mode: str | None = None) -> None:
         raise FileNotFoundError(2, 'No such file', 'robot.xml')
+
+
+class ExitsWhenMade(PendulumEnv):
+    """It ends the program, by the word for an interactive one."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        exit()
 
 
 class Blind(PendulumEnv):
@@ -171,15 +192,20 @@ IMAGES = Box(0, 255, (96, 96, 3), np.uint8)
 MANY = np.linspace(-2.0, -1.0, 60)  # bounds that fill more than a line
 KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'Raises': (Raises, {}),
+    'Exits': (Exits, {}),
     'Hangs': (Hangs, {}),
     'Dawdles': (Dawdles, {}),
     'Forgets': (Forgets, {}),
     'CannotBeMade': (CannotBeMade, {}),
+    'ExitsWhenMade': (ExitsWhenMade, {}),
     'CannotBegin': (CannotBegin, {}),
+    'ExitsAtReset': (CannotBegin, {'error': SystemExit('no licence')}),
     'CannotBeginAgain': (CannotBegin, {'episode': 3}),
     'Succeeds': (Succeeds, {}),
     'RewardNan': (Tells, {'reward': np.nan}),
     'RewardInf': (Tells, {'reward': -np.inf}),
+    'RewardNone': (Tells, {'reward': None}),
+    'RewardOfTwo': (Tells, {'reward': np.float64([1, 2])}),
     'Reward1e300': (Tells, {'reward': 1e300}),
     'Reward1e9': (Tells, {'reward': 1e9, 'begin': 1}),
     'RewardOnce1e9': (Tells, {'reward': 1e9, 'begin': 100, 'end': 101}),

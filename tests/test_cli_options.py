@@ -66,6 +66,9 @@ class Shares:
     """Shares."""
 
 
+NO_WORD = '--resume takes none: --no-resume is its opposite'
+
+
 def read(words: str) -> object:
     return read_options(Options, 'sac-ros walk', words.split())
 
@@ -134,14 +137,20 @@ def test_help_shows_the_docstring_and_each_option_with_its_own():
         ('', 'missing TASK (What to do)'),
         ('--steps 3', 'missing TASK (What to do)'),
         ('reach again', "'again' is one argument too many"),
-        ('reach --resume yes', "'yes' is one argument too many"),
+        ('reach --resume yes', f"'yes' is one argument too many; {NO_WORD}"),
+        ('reach --resume=False', f"'False' is one argument too many; {NO_WORD}"),
+        ('--resume False reach', f"'False' is one argument too many; {NO_WORD}"),
         ('reach --steps many', "--steps: a whole number is needed, found 'many'"),
         ('reach --steps 1.5', "--steps: a whole number is needed, found '1.5'"),
         ('reach --rate fast', "--rate: a number is needed, found 'fast'"),
         ('reach --limit many', "--limit: a whole number is needed, found 'many'"),
         ('reach --steps', '--steps: a value is needed, found nothing'),
         ('reach --out', '--out: a value is needed, found nothing'),
-        ('reach --preset sax', "--preset: 'sax' is unknown; known: 'sac', 'redq'"),
+        (
+            'reach --preset sax',
+            "--preset: 'sax' is unknown; did you mean 'sac'?; known: 'sac', 'redq'",
+        ),
+        ('reach --preset gsde', "--preset: 'gsde' is unknown; known: 'sac', 'redq'"),
         ('reach --inner.gamma 2', 'gamma 2.0 is outside (0, 1)'),
     ],
 )
@@ -150,6 +159,33 @@ def test_wrong_usage_is_told_in_one_line(words, problem, capfd):
         read(words)
     assert str(caught.value) == f'{problem}; see sac-ros walk --help'
     assert capfd.readouterr() == ('', '')
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One of two."""
+
+    scale: bool = True
+    """Whether to scale."""
+
+
+@dataclass(frozen=True)
+class Switches:
+    """A command with a flag inside."""
+
+    steps: int = 1000
+    """Number of steps."""
+    inner: Switch = field(default_factory=Switch)
+
+
+def test_flags_are_known_where_the_terminal_is_narrower_than_they_are(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '14')
+    with pytest.raises(UsageError) as caught:
+        read_options(Switches, 'sac-ros rest', ['--inner.no_scale', 'true'])
+    assert str(caught.value) == (
+        "'true' is one argument too many; --inner.no-scale takes none: --inner.scale is its "
+        'opposite; see sac-ros rest --help'
+    )
 
 
 def test_a_problem_longer_than_the_terminal_stays_one_line(monkeypatch):

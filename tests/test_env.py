@@ -192,6 +192,14 @@ def test_what_a_task_returns_in_numbers_of_numpy_are_plain_numbers_for_everybody
     env.close()
 
 
+def test_a_reward_of_a_task_that_is_no_number_is_named() -> None:
+    env = SimEnv(dataclasses.replace(still_balance(), reward=lambda terms, action: None))
+    env.reset(seed=0)
+    with pytest.raises(UserError, match=r'^reward is None \(NoneType\); one number'):
+        env.step(np.zeros(1, np.float32))
+    env.close()
+
+
 def test_an_action_that_is_not_finite_raises(env: SimEnv) -> None:
     env.reset(seed=0)
 

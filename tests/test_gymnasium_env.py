@@ -14,12 +14,13 @@ from sac_ros.errors import UserError
 from sac_ros.spec import spec_from_json
 from sim_training.checkpoint import read_checkpoint
 from sim_training.env import make_env
-from sim_training.env_error import EnvError
+from sim_training.env_error import EnvError, told_errors
 from sim_training.evaluate import EvaluateCommand
 from sim_training.evaluate import main as evaluate
 from sim_training.gymnasium_env import generic_contract
 from sim_training.gymnasium_ids import LONGEST_EPISODE
 from sim_training.run_file import read_run_file
+from sim_training.stop_signals import Terminated
 from sim_training.train import main as train
 
 UNIT = Box(-1.0, 1.0, (2,), np.float32)
@@ -138,11 +139,16 @@ def test_actions_of_nothing_are_refused():
     ('name', 'step', 'text'),
     [
         ('Raises', 30, 'the env raised ZeroDivisionError: float division by zero (odd_envs.py:L)'),
+        ('Exits', 30, 'the env raised SystemExit: 3 (odd_envs.py:L)'),
         ('CannotBeginAgain', 200, 'the env raised RuntimeError: no simulator at this port '
          '(odd_envs.py:L)'),
         ('RewardNan', 30, 'reward is nan; every number must be finite in float32'),
         ('RewardInf', 30, 'reward is -inf; every number must be finite in float32'),
         ('Reward1e300', 30, 'reward is inf; every number must be finite in float32'),
+        ('RewardNone', 30, 'reward is None (NoneType); one number that is finite in float32 is '
+         'needed'),
+        ('RewardOfTwo', 30, 'reward is array([1., 2.]) (ndarray); one number that is finite in '
+         'float32 is needed'),
         ('SeesNan', 30, 'next_observation is [ 0. nan  0.]; every number must be finite in '
          'float32'),
         ('Sees1e300', 30, 'next_observation is [ 0.  0. inf]; every number must be finite in '
@@ -178,6 +184,9 @@ def test_an_env_that_goes_wrong_ends_the_run_in_one_line(
          "'robot.xml'"),
         ('CannotBegin', 'cannot begin an episode: the env raised RuntimeError: no simulator at '
          'this port (odd_envs.py:L)'),
+        ('ExitsWhenMade', 'cannot be made: the env raised SystemExit: None (odd_envs.py:L)'),
+        ('ExitsAtReset', 'cannot begin an episode: the env raised SystemExit: no licence '
+         '(odd_envs.py:L)'),
     ],
 )  # fmt: skip
 def test_an_env_that_cannot_be_made_or_begin_is_refused_before_a_run_begins(
@@ -189,6 +198,19 @@ def test_an_env_that_cannot_be_made_or_begin_is_refused_before_a_run_begins(
     line = re.sub(r'(odd_envs.py):\d+', r'\1:L', str(refusal.value))
     assert line == f"env '{task}' {text}"
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt(), Terminated(), UserError('ours')])
+def test_what_is_not_of_the_env_is_let_through(error: BaseException):
+    with pytest.raises(type(error)) as caught, told_errors('the env: '):
+        raise error
+    assert caught.value is error
+
+
+def test_an_error_without_a_text_is_told_by_its_kind():
+    line = r'^env 0: the env raised AssertionError \(test_gymnasium_env.py:\d+\)$'
+    with pytest.raises(EnvError, match=line), told_errors('env 0: '):
+        raise AssertionError
 
 
 @pytest.mark.fault('D12', 'refused', 'UserError')

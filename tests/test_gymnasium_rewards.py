@@ -5,15 +5,48 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_runs import SMALL, short_command
 
+from sim_training.env_error import EnvError, reward_number
 from sim_training.train import main as train
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / 'progress.csv').open(newline='') as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    'reward', [1, True, 1.0, np.float32(1.0), np.ones(()), np.ones(1), np.ones((1, 1), np.float32)]
+)
+def test_any_kind_of_one_number_is_a_reward(reward: object):
+    number = reward_number(reward)
+    assert (type(number), number) == (float, 1.0)
+
+
+@pytest.mark.parametrize(
+    ('reward', 'shown'),
+    [
+        (None, r'None \(NoneType\)'),
+        ('1.0', r"'1.0' \(str\)"),
+        ('far' * 99, r"'farfar.*\.\.\..*far' \(str\)"),
+        (np.str_('1.0'), r".*'1.0'.* \(str_\)"),
+        (b'1.0', r"b'1.0' \(bytes\)"),
+        ([1.0], r'\[1.0\] \(list\)'),
+        (np.ones(2), r'array\(\[1., 1.\]\) \(ndarray\)'),
+        (np.ones((99, 2)), r'array\(.*\.\.\..*\) \(ndarray\)'),
+        (np.array(['1.0']), r"array\(\['1.0'\].*\) \(ndarray\)"),
+        (10**400, r'10+\.\.\.0+ \(int\)'),
+    ],
+)
+def test_what_is_not_one_number_is_named_as_the_reward(reward: object, shown: str):
+    with pytest.raises(EnvError) as refusal:
+        reward_number(reward)
+    line = f'reward is {shown}; one number that is finite in float32 is needed'
+    assert re.fullmatch(line, str(refusal.value))
+    assert len(str(refusal.value)) < 130
 
 
 def test_rewards_of_a_thousand_million_are_told_once_and_learned_from(
