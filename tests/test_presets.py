@@ -33,6 +33,8 @@ OWN = {
     'sac': {},
     # Haarnoja et al. 2018a, table 1; the reward scale 5 is a fixed temperature of 1 / 5.
     'sac_v1': {'target': 'value', 'learn_alpha': False, 'initial_alpha': 1.0 / 5.0},
+    # Haarnoja et al. 2018b, table 1: all of it is in PAPER
+    'sac_v2': {},
     # Chen et al. 2021, table 3: N = 10, M = 2, G = 20
     'redq': {
         'critics': 10, 'target_subset': 2, 'actor_value': 'mean', 'utd_ratio': 20.0,
@@ -114,8 +116,8 @@ def test_an_unknown_preset_is_refused_with_the_nearest_known_one():
     with pytest.raises(UserError) as refusal:
         find_preset('redk')
     assert str(refusal.value) == (
-        "preset 'redk' is unknown; did you mean 'redq'?; known: sac, sac_v1, redq, tqc, droq, "
-        'crossq, flash, robot'
+        "preset 'redk' is unknown; did you mean 'redq'?; known: sac, sac_v1, sac_v2, redq, tqc, "
+        'droq, crossq, flash, robot'
     )
 
 
