@@ -9,7 +9,7 @@ from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
 from sim_training.sweep_space import SPACE, USUAL, Value, as_value, check_names
 from sim_training.tasks import is_file
-from sim_training.train_command import NOT_GIVEN, TrainCommand
+from sim_training.train_command import NOT_GIVEN, TrainCommand, default_preset
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SweepCommand:
     evaluation_episodes: int = 10
     """Episodes in one evaluation."""
 
-    preset: str = 'sac'
+    preset: str | None = None
     """Kind of soft actor-critic, from which the options of --sac begin, as in `sac-ros train`."""
 
     sac: SACConfig = field(default_factory=lambda: NOT_GIVEN)
@@ -59,7 +59,8 @@ class SweepCommand:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""
-        preset = find_preset(self.preset)
+        object.__setattr__(self, 'preset', self.preset or default_preset(self.task))
+        preset = find_preset(str(self.preset))
         if self.sac is NOT_GIVEN:
             object.__setattr__(self, 'sac', preset)
         if self.sac.prior_fraction > 0.0:

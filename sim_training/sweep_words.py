@@ -13,8 +13,8 @@ def command_words(name: str, command: 'DataclassInstance') -> list[str]:
     first, *rest = dataclasses.fields(command)
     defaults: dict[str, object] = {field.name: _default(field) for field in rest}
     words = [word for field in rest for word in _words(command, field.name, defaults)]
-    if hasattr(command, 'defaults'):  # they depend on words, as on --preset
-        defaults |= command.defaults(words)
+    if hasattr(command, 'defaults'):  # they depend on words: --preset, the task
+        defaults |= command.defaults([str(getattr(command, first.name)), *words])
         words = [word for field in rest for word in _words(command, field.name, defaults)]
     return [name, str(getattr(command, first.name)), *words]
 

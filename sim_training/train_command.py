@@ -10,7 +10,7 @@ from typing import Literal
 from sac_ros.errors import UserError
 from sim_training.presets import find_preset
 from sim_training.sac_config import SACConfig
-from sim_training.tasks import is_file
+from sim_training.tasks import is_file, is_task
 
 COMPILED_FROM = 20_000  # updates of a run for which it pays to compile them
 # What is 1 or more, and may be changed when a run goes on.
@@ -73,16 +73,17 @@ class TrainCommand:
     """Folder of another run of the same env, whose replay is learned from as well; how much of
     each batch, sac.prior_fraction says."""
 
-    preset: str = 'sac'
-    """Kind of soft actor-critic, from which the options of --sac begin: sac, sac_v1, redq, tqc,
-    droq, crossq, flash or robot."""
+    preset: str | None = None
+    """Kind of soft actor-critic, from which the options of --sac begin: sac, sac_v1, sac_v2, redq,
+    tqc, droq, crossq, flash or robot; by default flash for a Gymnasium id, sac for other tasks."""
 
     sac: SACConfig = field(default_factory=lambda: NOT_GIVEN)
     """Options of the algorithm."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work, by name."""
-        preset = find_preset(self.preset)
+        object.__setattr__(self, 'preset', self.preset or default_preset(self.task))
+        preset = find_preset(str(self.preset))
         if self.sac is NOT_GIVEN:
             object.__setattr__(self, 'sac', preset)
         if not self.resume:
@@ -116,9 +117,13 @@ class TrainCommand:
     @staticmethod
     def defaults(words: Sequence[str]) -> dict[str, SACConfig]:
         """Return the defaults of a command line: those of its preset."""
-        names = [after for word, after in pairwise(words) if word == '--preset']
+        pairs = list(pairwise(['', *words]))
+        names = [after for word, after in pairs if word == '--preset']
         names += [word.partition('=')[2] for word in words if word.startswith('--preset=')]
-        return {'sac': find_preset(names[-1])} if names else {}
+        if not names:  # then the task says, which is one of the words
+            others = [after for word, after in pairs if word not in ('--out', '--prior')]
+            names = [default_preset(next(filter(is_task, others), ''))]
+        return {'sac': find_preset(names[-1])}
 
     @property
     def folder(self) -> Path:
@@ -134,6 +139,11 @@ class TrainCommand:
         return self.envs if self.ray is None else 1  # a collector sends its own steps in a row
 
 
+def default_preset(task: str) -> str:
+    """Return the preset of a task for which none is named; docs/presets.md says why."""
+    return 'sac' if is_task(task) else 'flash'
+
+
 def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
     """Return the stored command with the changes that were asked for; refuse impossible ones.
 
@@ -145,9 +155,10 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
         raise UserError(f"{given.folder} holds a run of '{stored.task}', not of '{given.task}'")
     if given.seed not in (stored.seed, 0):
         raise UserError(f'seed is {given.seed}; this run was started with {stored.seed}')
-    if given.preset not in (stored.preset, 'sac'):
+    usual = default_preset(given.task)
+    if given.preset not in (stored.preset, usual):
         raise UserError(f'preset is {given.preset}; this run was started with {stored.preset}')
-    begin = find_preset(given.preset)
+    begin = find_preset(given.preset or usual)
     for option in dataclasses.fields(SACConfig):
         value, old = getattr(given.sac, option.name), getattr(stored.sac, option.name)
         if value not in (old, getattr(begin, option.name)):

@@ -31,7 +31,7 @@ def test_a_stop_that_reaches_every_process_saves_the_run(
     find = find_children(monkeypatch, tmp_path)
     folder = tmp_path / 'run'
     words = f'--steps 100000 --evaluate-every 100 {TINY}'.split()
-    child = start_cli('train', PENDULUM, '--out', str(folder), *words)
+    child = start_cli('train', PENDULUM, '--preset', 'sac', '--out', str(folder), *words)
     table = folder / 'progress.csv'
     if moment == 'in the middle':
         wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 1, child)
@@ -59,7 +59,7 @@ def test_a_learner_that_is_killed_takes_its_envs_along_and_goes_on_as_if_nothing
     options = {'steps': 600, 'evaluate_every': 1_000, 'envs': 2}
     run(make_command(whole, **options))
     words = f'--steps 600 --evaluate-every 1000 --checkpoint-every 50 {TINY}'.split()
-    child = start_cli('train', PENDULUM, '--out', str(folder), *words)
+    child = start_cli('train', PENDULUM, '--preset', 'sac', '--out', str(folder), *words)
     wait_for(
         lambda: has_checkpoint(folder) and read_checkpoint(folder)[1].counters.step > 0, child
     )

@@ -54,7 +54,7 @@ def test_an_export_of_no_run_names_the_folder(tmp_path: Path, capsys):
 @pytest.mark.fault('H03', 'exit 1', '')
 def test_a_run_that_is_there_is_not_overwritten(finished_run: Path, capsys):
     before = (finished_run / CURRENT).read_bytes()
-    status, line = refused(capsys, 'train', PENDULUM, '--out', finished_run, '--steps', '2000')
+    status, line = refused(capsys, 'train', PENDULUM, '--out', finished_run, '--steps', '6000')
     assert status == 1
     assert line.startswith(f'{finished_run} already holds a run (run.json, ')
     assert line.endswith('go on with it by --resume, or name another folder with --out')
@@ -96,7 +96,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, capsys, command: str, d
 @pytest.mark.parametrize(
     ('words', 'problem'),
     [
-        ('--steps -1', 'steps is -1; more than sac.learning_starts 1000 are needed'),
+        ('--steps -1', 'steps is -1; more than sac.learning_starts 5000 are needed'),
         ('--steps nan', "--steps: a whole number is needed, found 'nan'"),
         ('--steps 1e9', "--steps: a whole number is needed, found '1e9'"),
         ('--seed -1', 'seed is -1; allowed: 0 to 4294967295'),

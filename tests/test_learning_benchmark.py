@@ -123,7 +123,11 @@ def test_a_signal_stops_a_peer_and_what_it_has_done_stays_unfinished(
     [
         (['trian'], 2, "unknown command 'trian'; did you mean 'train'?; known: train, report"),
         (['train', '--side', 'sb3_sac'], 2, 'missing --env STR'),
-        (['train', '--env', 'X-v0', '--side', 'sb3'], 2, "--side: 'sb3' is unknown; known: 'sac"),
+        (
+            ['train', '--env', 'X-v0', '--side', 'sb3'],
+            2,
+            "--side: 'sb3' is unknown; did you mean 'sb3_td3'?; known: 'sac",
+        ),
         (
             ['train', '--env', 'X-v0', '--side', 'sb3_sac'],
             1,

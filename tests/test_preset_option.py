@@ -31,10 +31,19 @@ def test_a_preset_is_typed_as_one_word_or_two(name: str):
     assert TrainCommand(PENDULUM, preset=name).sac == find_preset(name)  # from Python, too
 
 
-def test_without_a_preset_it_is_our_own():
+def test_without_a_preset_it_is_flash_for_an_id_of_gymnasium():
     assert typed() == TrainCommand(PENDULUM)
-    assert typed().sac == SACConfig()
-    assert typed().preset == 'sac'
+    assert (typed().preset, typed().sac) == ('flash', find_preset('flash'))
+    assert typed('--out', 'balance', '--sac.n-step', '3').sac == dataclasses.replace(
+        find_preset('flash'), n_step=3
+    )
+
+
+@pytest.mark.parametrize('task', ['balance', 'arms/my.yaml'])
+def test_without_a_preset_it_is_our_own_for_a_task(task: str):
+    command = read_options(TrainCommand, 'sac-ros train', ['--resume', task, '--sac.n-step', '3'])
+    assert isinstance(command, TrainCommand)
+    assert (command.preset, command.sac) == ('sac', SACConfig(n_step=3))
 
 
 def test_options_change_what_the_preset_says_wherever_they_stand():

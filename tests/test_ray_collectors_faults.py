@@ -205,7 +205,7 @@ def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_new_collector
     options += '--steps 40000 --envs 2 --evaluation-episodes 1 --checkpoint-every 100'
     folder = tmp_path / 'run'
     words = ('--out', folder, '--ray', cluster.address, *options.split())
-    learner = start_cli('train', PENDULUM, *words)
+    learner = start_cli('train', PENDULUM, '--preset', 'sac', *words)
 
     def has_saved() -> bool:
         return has_checkpoint(folder) and read_checkpoint(folder)[1].counters.step >= 200

@@ -203,7 +203,9 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path):
     options = '--steps 40000 --sac.hidden-sizes 8 8 --sac.batch-size 8 --sac.learning-starts 60'
     folders = {signal.SIGINT: tmp_path / 'a run', signal.SIGTERM: tmp_path / 'other'}
     children = {
-        number: start_cli('train', PENDULUM, '--out', str(folder), *options.split())
+        number: start_cli(
+            'train', PENDULUM, '--preset', 'sac', '--out', str(folder), *options.split()
+        )
         for number, folder in folders.items()
     }
     for number, child in children.items():
