@@ -75,11 +75,13 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_starts(capsys):
     assert error.startswith('sac-ros: cannot write to folder /proc/x: ')
 
 
-@pytest.mark.parametrize('what', ['training', 'envs', 'contrl'])
-def test_what_cannot_be_measured_is_refused_with_what_can(what, capsys):
+@pytest.mark.parametrize(
+    ('what', 'meant'), [('training', 'train'), ('envs', 'env'), ('contrl', 'control')]
+)
+def test_what_cannot_be_measured_is_refused_with_what_can(what, meant, capsys):
     status, error = refusal(f'bench {what}', capsys)
     assert status == 2
-    assert re.search(f"'{what}' is unknown; known: 'control'", error)
+    assert f"'{what}' is unknown; did you mean '{meant}'?; known: 'control', 'train'" in error
 
 
 def test_an_untrained_model_is_the_same_each_time_and_makes_the_limits_work(tmp_path: Path):
