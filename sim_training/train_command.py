@@ -181,5 +181,5 @@ def check_steps(steps: int, sac: SACConfig) -> None:
         by = f', by 1 / sac.utd_ratio {sac.utd_ratio:g} or more' if sac.utd_ratio < 1.0 else ''
         raise UserError(
             f'steps is {steps}; more than sac.learning_starts {sac.learning_starts} are '
-            f'needed{by}, or nothing would be learned; --sac.learning-starts lowers it'
+            f'needed{by}, or nothing would be learned'
         )
