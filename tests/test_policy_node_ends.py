@@ -20,7 +20,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from ros import Peer, policy_status, wait_for, write_constant_model
 from std_msgs.msg import Float64MultiArray
 
-from sac_ros.control_step import Mode
+from sac_ros.control_step import ControlStep, Mode
 from sac_ros.controller import PolicyController
 
 pytest_plugins = ('policy_nodes',)
@@ -308,18 +308,29 @@ sys.exit(main())
 """
 
 
+def is_late(step: ControlStep) -> bool:
+    return step.fault is not None and step.fault.code == 'E_TICK_LATE'
+
+
+def longest_hang(steps: list[ControlStep]) -> list[ControlStep]:
+    """Return the late steps of the hang: a busy machine makes ticks late too, a few at a time."""
+    runs = [list(run) for late, run in itertools.groupby(steps, is_late) if late]
+    return max(runs, key=len, default=[])
+
+
 @pytest.mark.fault('G05', 'SAFE', 'E_TICK_LATE')
 def test_while_a_tick_hangs_the_watchdog_sends_the_stop_command_each_period(
     model: Path, lone_arm: Arm
 ):
     lone_arm.send_states()
     with running('-c', HANGING, *start(model=model, autostart=True)[2:]):
-        lone_arm.wait_for_mode(Mode.SAFE, 'E_TICK_LATE')
+        # A second has 50 periods.
+        wait_for(lambda: len(longest_hang(lone_arm.steps())) > 20, 'the stop commands of a hang')
         lone_arm.wait_for_mode(Mode.ACTIVE)  # it has come back, and is trusted again
     steps = lone_arm.steps()
-    late = [step for step in steps if step.fault and step.fault.code == 'E_TICK_LATE']
-    assert len(late) > 20  # a second has 50 periods
-    assert not late[-1].command.any()
+    hang = longest_hang(steps)
+    assert {step.mode for step in hang} == {Mode.SAFE}
+    assert not hang[-1].command.any()
     assert np.abs(np.diff([step.command for step in steps], axis=0)).max() <= 0.1 + 1e-9
     assert [step.sequence for step in steps] == list(
         range(steps[0].sequence, steps[0].sequence + len(steps))
@@ -352,14 +363,15 @@ def test_a_tick_that_ends_just_after_the_watchdog_has_sent_sends_no_second_comma
 ):
     model = write_constant_model(tmp_path / 'slow.onnx', SLOW_SPEC, ACTION)
     lone_arm.send_states()
+
+    def late_commands() -> list[float]:
+        return [round(float(step.command[0]), 6) for step in lone_arm.steps() if is_late(step)]
+
     with running('-c', LATE, *start(model=model, autostart=True)[2:]):
-        wait_for(lambda: lone_arm.commands and lone_arm.sent()[:, 0].max() > 0.89, 'full speed')
+        # Of both threads; the machine may have been late at other times too.
+        wait_for(lambda: (0.7, 0.7) in itertools.pairwise(late_commands()), 'the end of the tick')
         wait_for(lambda: not lone_arm.newest().command.any(), 'the stop command')
-        steps, sent = lone_arm.steps(), lone_arm.sent()[:, 0]
-    late = [step for step in steps if step.fault and step.fault.code == 'E_TICK_LATE']
-    commands = [round(float(step.command[0]), 6) for step in late]
-    # Of both threads; the machine may have been late at other times too.
-    assert (0.7, 0.7) in itertools.pairwise(commands)
+        sent = lone_arm.sent()[:, 0]
     first = int(np.argmax(sent))
     last = max(i for i in range(len(sent)) if sent[i] == sent[first])
     assert sent[last : last + 5] == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1], abs=1e-6)
