@@ -32,6 +32,7 @@ LONE_NODE = '/lone/policy_node'  # a process of the test's own
 TIMEOUT = 0.5  # [s]: a test machine may be slow, and a late state must not look like a lost one
 # 0.9 is nine periods away from standing still: 0.9 / (5 rad/s^2 * 0.02 s).
 ACTION = (0.9, -0.9)
+BUSY = {'E_TICK_LATE', 'E_OBS_STALE'}  # what a test machine may do to any node
 AT_ONCE = {'ramp_time': 0.0, 'discovery_time': 0.0}
 SPEC = make_spec(
     observation=[
@@ -169,6 +170,10 @@ class Arm:
             return tuple(found.action.astype(float)) == as_sent(action)
 
         wait_for(acts, lambda: f'{action}; the newest step is {self.newest()}')
+
+    def codes(self, start: int = 0) -> set[str]:
+        """Return the faults that have stopped the robot."""
+        return {step.fault.code for step in self.steps(start) if step.fault is not None}
 
     def newest(self) -> ControlStep | None:
         return step_from_message(SPEC, self.records[-1]) if self.records else None

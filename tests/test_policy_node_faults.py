@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import NodeProcess, running
-from policy_nodes import LONE_NODE, NODE, Arm, settle, start, wait_for_values
+from policy_nodes import BUSY, LONE_NODE, NODE, Arm, settle, start, wait_for_values
 from rclpy.serialization import serialize_message
 from ros import Peer, policy_status, values_of, wait_for
 from sensor_msgs.msg import JointState
@@ -84,7 +84,7 @@ def test_a_lost_state_brings_stop_commands_each_period_until_it_is_back(
     assert all(step.mode is Mode.SAFE for step in safe)
     np.testing.assert_array_equal([step.command for step in safe], np.zeros((len(safe), 2)))
     periods = np.diff([step.stamp for step in safe])
-    assert np.median(periods) == pytest.approx(0.02, rel=0.05)
+    assert np.median(periods) == pytest.approx(0.02, rel=0.1)
     arm.send_states()
     arm.wait_for_mode(Mode.ACTIVE)
 
@@ -137,8 +137,7 @@ def test_twenty_robots_that_are_killed_are_each_stopped_for_before_another_one_i
             stopping = steps[last + 1 :]
             assert {step.mode for step in stopping} == {Mode.SAFE}
             codes = {step.fault.code for step in stopping if step.fault}
-            # Where the machine was busy a tick may have been late as well.
-            assert {'E_OBS_STALE'} <= codes <= {'E_OBS_STALE', 'E_TICK_LATE'}
+            assert {'E_OBS_STALE'} <= codes <= BUSY
             assert (np.diff([step.command[0] for step in steps[last:]]) <= 0.0).all()
         assert node.process.poll() is None
 
