@@ -13,15 +13,18 @@ from sim_training.sac_config import SACConfig
 # Ours: Haarnoja et al. 2018b with nearer values that come faster and less noise: see SACConfig.
 SAC = SACConfig()
 
-# Haarnoja et al. 2018a (arXiv:1801.01290, table 1): a state value with its own target, and a
-# fixed temperature: the reward scale 5 of the paper is the temperature 1 / 5.
+# Haarnoja et al. 2018a (arXiv:1801.01290, tables 1 and 2): a state value with its own target, and
+# a fixed temperature: the reward scale 5 of the paper is the temperature 1 / 5.
 SAC_V1 = SACConfig(
     target='value', learn_alpha=False, initial_alpha=0.2,
     gamma=0.99, tau=0.005, learning_rate=3e-4,
 )  # fmt: skip
 
 # Haarnoja et al. 2018b (arXiv:1812.05905, table 1): two critics, a temperature that is learned.
-SAC_V2 = SACConfig(gamma=0.99, tau=0.005, learning_rate=3e-4, initial_alpha=1.0)
+# The random steps are those of its authors' code: ten episodes of 1,000 steps.
+SAC_V2 = SACConfig(
+    gamma=0.99, tau=0.005, learning_rate=3e-4, initial_alpha=1.0, learning_starts=10_000
+)
 
 # Chen et al. 2021 (arXiv:2101.05982, table 3): ten critics, two of them drawn for each target, the
 # actor climbs their mean, twenty updates for each step of the env.

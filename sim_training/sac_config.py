@@ -56,8 +56,8 @@ class SACConfig:
     2018a); or nothing: the critics are asked themselves, in one batch with the present step."""
 
     gamma: float = 0.98
-    """Discount of the reward one step later.  At 50 Hz 0.98 looks one second ahead;
-    HalfCheetah-v5 learned far better with 0.99."""
+    """Discount of the reward one step later.  At 50 Hz 0.98 looks one second ahead; robots that
+    run or hop seem to need 0.99."""
 
     tau: float = 0.02
     """Share of the new weights that the target takes over in each update.  A value of

@@ -31,10 +31,10 @@ DEFAULTS = {
 OWN = {
     # Ours: see SACConfig.
     'sac': {},
-    # Haarnoja et al. 2018a, table 1; the reward scale 5 is a fixed temperature of 1 / 5.
+    # Haarnoja et al. 2018a, tables 1 and 2; the reward scale 5 is a fixed temperature of 1 / 5.
     'sac_v1': {'target': 'value', 'learn_alpha': False, 'initial_alpha': 1.0 / 5.0},
-    # Haarnoja et al. 2018b, table 1: all of it is in PAPER
-    'sac_v2': {},
+    # Haarnoja et al. 2018b, table 1, which is in PAPER; ten random episodes, as in their code
+    'sac_v2': {'learning_starts': 10_000},
     # Chen et al. 2021, table 3: N = 10, M = 2, G = 20
     'redq': {
         'critics': 10, 'target_subset': 2, 'actor_value': 'mean', 'utd_ratio': 20.0,
