@@ -14,6 +14,7 @@ from launch import LaunchContext, LaunchDescription
 from sac_ros.errors import UserError
 from sac_ros.model_contract import read_contract
 from sac_ros.model_file import model_path
+from sac_ros.spec_rules import LONGEST_STOP
 
 ARGUMENTS = {  # name -> (default, description)
     'model': (None, 'Path of the model file (.onnx); it carries everything else.'),
@@ -109,5 +110,7 @@ def _start(context: LaunchContext) -> list[LifecycleNode]:
         remappings=remappings,
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
         output='screen',
+        # Ctrl-C: so long may the robot take to the stop command, before launch grows impatient.
+        sigterm_timeout=str(LONGEST_STOP + 5.0),
     )
     return [node]

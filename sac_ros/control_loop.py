@@ -66,7 +66,6 @@ class ControlLoop:
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False
-        self._is_stopped = False  # by an emergency stop
         self._start = 0  # counts activations
         self._sent_at = 0.0  # [s], steady: the last command
         if not options.is_shadow:
@@ -93,22 +92,15 @@ class ControlLoop:
         with self._lock:
             return dict(self._measurements.intervals)
 
-    def emergency_stop(self, text: str) -> bool:
-        """Lead the robot to the stop command from the next tick on, until `reset`.
-
-        Return whether that is new: nobody had asked for it since the last reset.
-        """
+    def emergency_stop(self, text: str) -> None:
+        """Lead the robot to the stop command from the next tick on, until `reset`."""
         with self._lock:
             self.controller.emergency_stop(text)
-            is_new, self._is_stopped = not self._is_stopped, True
-        return is_new
 
     def reset(self) -> Fault | None:
         """Take back a latched fault, unless something else is wrong, which is returned."""
         with self._lock:
-            fault = self.controller.reset(self._measurements.state(), self._clock.pace_now())
-            self._is_stopped = self._is_stopped and fault is not None
-        return fault
+            return self.controller.reset(self._measurements.state(), self._clock.pace_now())
 
     def forbid(self, fault: Fault) -> None:
         """Lead the robot to the stop command until `permit` is called with the fault's code."""

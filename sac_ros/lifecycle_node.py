@@ -197,10 +197,20 @@ class PolicyNode(LifecycleNode):
         return preflight(loop.spec, facts, is_shadow=loop.options.is_shadow)
 
     def _try_to_start(self) -> None:
-        """Configure once, then activate as soon as nothing speaks against it."""
+        """Configure once, then activate as soon as nothing speaks against it.
+
+        After an emergency stop that is left to the operator: a robot that has been reset must not
+        begin to move later, when something else that was missing has come.
+        """
         if self.loop is None:
             if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
                 self._end_autostart()
+            return
+        if self._operators.was_stopped:
+            self._end_autostart()
+            self.get_logger().warning(
+                'autostart has ended after an emergency stop: reset, then activate, by hand'
+            )
             return
         fault = first_obstacle(self._preflight(self.loop))
         line = self._waiting.note('waiting', fault, time.monotonic())

@@ -1,7 +1,8 @@
 """Operators: ~/estop, ~/reset and ~/enable, served by a thread that does nothing else.
 
 So an emergency stop is heard at once, also while the node loads a model or answers others.
-One that comes before there is anything to stop is kept for the loop that will be configured.
+It is kept until a reset: one that comes before there is anything to stop counts for the loop that
+will be configured, and so does one that was heard by a loop that is gone.
 """
 
 import threading
@@ -29,7 +30,9 @@ class Operators:
         self._logger = node.get_logger()
         # Held for moments: no stop may fall between "there is no loop" and the loop that comes.
         self._lock = threading.Lock()
-        self._kept = ''  # who asked for a stop that has found no loop
+        self._asked = ''  # who asked for a stop that nobody has taken back
+        self.was_stopped = False
+        """Whether a stop was ever asked for: after one nothing starts by itself."""
         group = OwnThread()
         subscriptions = {subscribe(node, group, Bool, '~/estop', qos): 'estop' for qos in ESTOP}
         services = [
@@ -51,9 +54,8 @@ class Operators:
     def begin(self, loop: ControlLoop) -> None:
         """Stop `loop`, which can be found from now on, if a stop was asked for before it."""
         with self._lock:
-            text, self._kept = self._kept, ''
-            if text:
-                loop.emergency_stop(text)
+            if self._asked:
+                loop.emergency_stop(self._asked)
 
     def destroy(self) -> None:
         """End the thread and leave the topics."""
@@ -71,13 +73,15 @@ class Operators:
     def _stop_now(self, text: str) -> str:
         """Stop the robot, or keep the stop for later; return how that is answered."""
         with self._lock:
+            self.was_stopped = True
             loop = self._find_loop()
             if loop is None:
-                is_new, self._kept = not self._kept, text
                 answer = f'kept, {NOT_CONFIGURED}; ~/reset takes it back'
             else:
-                is_new = loop.emergency_stop(text)
+                loop.emergency_stop(text)
                 answer = 'stopping; ~/reset takes it back'
+            is_new = not self._asked
+            self._asked = self._asked or text
         if is_new:  # a button may say so a hundred times a second
             self._logger.error(f'emergency stop: {text}: {answer}')
         return answer
@@ -86,11 +90,12 @@ class Operators:
         """Take back a latched fault, or say what still speaks against it."""
         with self._lock:
             loop = self._find_loop()
-            kept, self._kept = self._kept, ''
-        if loop is None and not kept:
-            answer.message = 'not configured: there is nothing to reset'
-            return answer
-        fault = None if loop is None else loop.reset()
+            if loop is None and not self._asked:
+                answer.message = 'not configured: there is nothing to reset'
+                return answer
+            fault = None if loop is None else loop.reset()
+            if fault is None:
+                self._asked = ''
         answer.success = fault is None
         answer.message = 'reset' if fault is None else f'not reset: {fault}'
         self._logger.warning(answer.message)

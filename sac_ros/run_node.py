@@ -18,7 +18,8 @@ from sac_ros.transport import datagrams_only
 if TYPE_CHECKING:
     from rclpy.clock import Clock
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C, `kill`, a terminal that is closed (or a lost ssh connection), Ctrl-\
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 POLL_PERIOD = 0.1  # [s]: the longest time from a signal to the end of an idle node
 
 
@@ -45,7 +46,7 @@ class ProcessNode(Protocol):
 def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
     """Run the node that `load` imports until a signal; return the exit code.
 
-    After SIGINT and SIGTERM the code is 0, which `ros2 launch` calls a clean end.  An error in a
+    After each of SIGNALS the code is 0, which `ros2 launch` calls a clean end.  An error in a
     callback passes through here, after the node has been closed.
     """
     signals: list[int] = []
@@ -66,9 +67,10 @@ def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
 
 
 def _on_signals(act: Callable[[int], None]) -> None:
-    """Let SIGINT and SIGTERM do something else than end the process."""
+    """Let SIGNALS do something else than end the process; SIGHUP under `nohup` does nothing."""
     for number in SIGNALS:
-        signal.signal(number, lambda received, frame: act(received))
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda received, frame: act(received))
 
 
 def missing_ros(error: ModuleNotFoundError) -> str | None:

@@ -131,7 +131,7 @@ CLASSES = {
     'G04': 'inference threads that spin',
     'G05': 'inference longer than a period',
     'G06': 'the process is stopped and continued',
-    'G07': 'SIGTERM and SIGINT while the robot moves',
+    'G07': 'a signal to end, or a closed terminal, while the robot moves',
     'G08': 'kill -9 of the node',
     'G09': 'simulated time without a clock',
     'G10': 'a clock that jumps back',

@@ -136,7 +136,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
         (SECURITY, f'at most {MAX_BYTES // 2**20} MiB'),
         (SECURITY, f'{LIMITS[resource.RLIMIT_AS] // 2**30} GiB of memory'),
         (SECURITY, f'{CPU_SECONDS} s of processor, {LIMITS[resource.RLIMIT_NOFILE]} files'),
-        (SECURITY, f'{model_check.MODEL_TIMEOUT:g} s in all'),
+        (SECURITY, f'{model_check.MODEL_TIMEOUT:g} s for the model'),
         (SECURITY, f'{model_content.MAX_NODES} nodes, {model_content.MAX_ENTRIES} entries'),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,

@@ -159,4 +159,10 @@ def test_a_launch_file_runs_no_model():
         tree = ast.parse(path.read_text())
         imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         ours = {name for name in imports if name and name.startswith(('sac_ros', 'sim_training'))}
-        assert ours <= {'sac_ros.errors', 'sac_ros.model_contract', 'sac_ros.model_file'}
+        allowed = {'errors', 'model_contract', 'model_file', 'spec_rules'}
+        assert {name.removeprefix('sac_ros.') for name in ours} <= allowed
+
+
+def test_ctrl_c_leaves_a_robot_the_time_to_stop():
+    (value,) = keywords(ROOT / 'launch' / 'robot.launch.py', 'sigterm_timeout')
+    assert 'LONGEST_STOP' in ast.unparse(value)

@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import running
 from policy_nodes import ACTION, LONE_NODE, SPEC, Arm, settle, start
 from rclpy.lifecycle import TransitionCallbackReturn
-from ros import Peer, policy_status, wait_for, write_constant_model
+from ros import WAIT, Peer, policy_status, wait_for, write_constant_model
 from std_msgs.msg import Float64MultiArray
 
 from sac_ros.control_step import ControlStep, Mode
@@ -135,7 +135,7 @@ def test_what_lives_at_activation_is_never_looked_through_for_garbage_again(
 
 
 @pytest.mark.fault('G07', 'stopped, exit 0', '')
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_the_last_command_before_the_end_is_the_stop_command(
     model: Path, peer: Peer, lone_arm: Arm, number: signal.Signals
 ):
@@ -148,6 +148,38 @@ def test_the_last_command_before_the_end_is_the_stop_command(
         assert 'Traceback' not in node.log()
         # Nor do the others go on believing in a node that has ended.
         wait_for(lambda: peer.node.count_publishers('/lone/arm/commands') == 0, 'farewell', 5.0)
+
+
+TERMINAL = """
+import os
+import pty
+import sys
+import time
+
+process, window = pty.fork()
+if process == 0:
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+os.set_blocking(window, False)
+while not os.path.exists(sys.argv[1]):
+    try:
+        os.read(window, 65536)
+    except BlockingIOError:
+        time.sleep(0.05)
+os.close(window)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+"""
+
+
+@pytest.mark.fault('G07', 'stopped, exit 0', '')
+def test_a_terminal_that_is_closed_stops_the_robot(model: Path, lone_arm: Arm, tmp_path: Path):
+    lone_arm.send_states()
+    trigger = tmp_path / 'now'
+    with running('-c', TERMINAL, str(trigger), *start(model=model, autostart=True)) as terminal:
+        wait_for(lambda: lone_arm.commands and lone_arm.sent()[-1].any(), 'the policy acts')
+        trigger.touch()
+        assert terminal.process.wait(WAIT) == 0
+        wait_for(lambda: not lone_arm.sent()[-1].any(), 'the stop command')
+        assert np.abs(np.diff(lone_arm.sent(), axis=0)).max() <= 0.1 + 1e-12
 
 
 @pytest.mark.fault('G08', 'INACTIVE', '')

@@ -98,6 +98,32 @@ def test_an_emergency_stop_before_configure_is_taken_back_by_reset(
     assert peer.change(NODE, 'cleanup')
 
 
+@pytest.mark.parametrize('way', ['service', 'topic'])
+def test_an_emergency_stop_outlives_cleanup_until_reset(
+    process: NodeProcess, peer: Peer, arm: Arm, way: str
+):
+    assert peer.change(NODE, 'configure')
+    arm.send_states()
+    arm.activate()
+    arm.wait_for_mode(Mode.ACTIVE)
+    button = peer.node.create_publisher(Bool, f'{NODE}/estop', LATCHED)
+    if way == 'service':
+        assert arm.call('estop').success
+    else:
+        button.publish(Bool(data=True))
+    arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
+    for change in ('deactivate', 'cleanup', 'configure'):  # as for a model of another contract
+        assert peer.change(NODE, change)
+    wait_for(lambda: 'E_ESTOP' in arm.call('preflight').message, 'the stop in the report')
+    assert not peer.change(NODE, 'activate')
+    assert arm.call('reset').message == 'reset'
+    arm.activate()
+    assert peer.change(NODE, 'deactivate')
+    assert peer.change(NODE, 'cleanup')
+    assert arm.call('reset').message == 'not configured: there is nothing to reset'
+    peer.unpublish(button)
+
+
 def test_a_button_that_was_latched_before_the_node_began_keeps_it_from_starting_by_itself(
     model: Path, peer: Peer, lone_arm: Arm
 ):
@@ -106,10 +132,11 @@ def test_a_button_that_was_latched_before_the_node_began_keeps_it_from_starting_
     lone_arm.send_states()
     with running(*start(model=model, autostart=True, discovery_time=3.5)) as node:
         node.wait_for_log('emergency stop: ~/estop says true')
-        node.wait_for_log('waiting: E_ESTOP: ~/estop says true')
-        settle()
-        assert lone_arm.commands == []
+        node.wait_for_log('autostart has ended after an emergency stop')
         assert lone_arm.call('reset').message == 'reset'
+        settle()  # whatever a reset may start
+        assert lone_arm.commands == []
+        lone_arm.activate()
         lone_arm.wait_for_mode(Mode.ACTIVE)
     peer.unpublish(button)
 
