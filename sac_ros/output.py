@@ -1,19 +1,53 @@
-"""Standard error that never waits: a terminal that nobody reads must not stop a robot's control.
+"""Standard error that never waits, for a robot, and one that never fails, for a training.
 
 ROS writes its log while it holds Python's interpreter lock.  When the terminal is stopped
 (Ctrl-S), or what reads a pipe hangs, that write waits, and with it every thread of the process.
 So what is written goes into a pipe of our own, from which a thread carries it on; when both are
 full, lines are lost, and control is not.
+
+A training goes on for hours, and its terminal or the reader of its pipe may go before it: what is
+written from then on is lost, and the training is not.
 """
 
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TextIO, cast
 
 STANDARD_ERROR = 2  # the file descriptor, as C libraries use it too
 CHUNK = 65_536  # [bytes]
 FAREWELL = 2.0  # [s] for the last lines to be written
+
+
+class _Lasting:
+    """A stream that writes to nowhere once its reader has gone; all else is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._last(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._last(self._stream.flush)
+
+    def _last(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError:  # a broken pipe; EIO of a terminal
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # for child processes too
+            os.close(nowhere)
+
+
+def lasting(stream: TextIO) -> TextIO:
+    """Return standard error as a stream whose `write` and `flush` never fail."""
+    return cast(TextIO, _Lasting(stream))
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """`sac-ros <command>`: one table of commands; only the module that is asked for is imported.
 
 The result alone goes to standard output, as text or with --json as one object; all else goes to
-standard error.  Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
+standard error, until nobody reads that any more.  Exit status: 0 done, 1 failed, 2 wrong usage,
+128 and its number after a signal (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP).
 """
 
+import errno
 import importlib
 import json
 import math
@@ -14,6 +16,7 @@ from types import ModuleType
 from typing import NamedTuple, TextIO
 
 from sac_ros.errors import UserError, nearest
+from sac_ros.output import lasting
 from sim_training.cli_options import UsageError, help_text, read_options
 from sim_training.stop_signals import StopSignals, Terminated
 
@@ -83,6 +86,7 @@ TRAIN_PACKAGES = (
 def main() -> None:
     """Run the command line of this process and exit; the console script."""
     output = _take_stdout()
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
     sys.exit(run(sys.argv[1:], output))
 
 
@@ -177,7 +181,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 130, 'interrupted'
     if isinstance(error, Terminated):
-        return 143, 'terminated'
+        return int(str(error.code)), 'terminated'
     if isinstance(error, ImportError):
         package = (error.name or '').partition('.')[0]
         extra = _extra_of(package)
@@ -214,6 +218,9 @@ def _write(text: str, output: TextIO) -> None:
         return
     try:
         print(text, file=output, flush=True)
-    except BrokenPipeError:
-        # The reader, such as `| head`, has read enough.  Python would try once more at its end.
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        # The reader, such as `| head`, has read enough, or the terminal is closed.  Python would
+        # try once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())

@@ -27,13 +27,13 @@ from sim_training.child_process import PR_SET_PDEATHSIG
 from sim_training.env import make_env
 from sim_training.env_error import EnvError
 from sim_training.rollout import Rollout
+from sim_training.stop_signals import SIGNALS
 
 ANSWER_TIMEOUT = 300.0  # [s] for one step or reset: an env that takes longer hangs
 SIGN_PERIOD = 1.0  # [s] from one sign of life to the next while steps are taken again
 END_TIMEOUT = 5.0  # [s] for the envs to be closed before their processes are killed
 
 _SPAWN = multiprocessing.get_context('spawn')  # nothing of this process is in the others
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Answer(NamedTuple):
@@ -102,7 +102,7 @@ class EnvProcess:
         )
         # Blocked until it has handlers of its own: a Ctrl-C at this moment is meant for us.
         resource_tracker.ensure_running()  # which unblocks them when it starts
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self._process.start()
         except OSError as error:
@@ -206,10 +206,10 @@ def _serve(
     action: ctypes.Array[ctypes.c_float],
 ) -> None:
     """Answer questions until nobody is there to ask any more."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, _stay)
     with contextlib.suppress(EOFError, ConnectionError):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if sys.platform == 'linux':  # even where an env hangs
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         try:

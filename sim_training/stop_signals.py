@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks, so that a step is never cut in two."""
+"""Signals to stop as a question that a loop asks, so that a step is never cut in two."""
 
 import contextlib
 import os
@@ -6,21 +6,25 @@ import signal
 import time
 from types import FrameType
 
+# Ctrl-C, `kill`, a terminal that is closed (or a lost ssh connection)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # [s]; signals that come closer are one wish: a terminal and a parent each send theirs.
 TOGETHER = 1.0
 
 
 class Terminated(SystemExit):
-    """SIGTERM has ended what was under way, and nobody has been told yet."""
+    """SIGTERM or SIGHUP has ended what was under way, and nobody has been told yet."""
 
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
 
 
 class StopSignals:
-    """While the `with` block runs, the first SIGINT or SIGTERM is noted and nothing else happens.
+    """While the `with` block runs, the first of SIGNALS is noted and nothing else happens.
 
-    The loop may wait for what never comes: another signal, later, ends the process at once.
+    The loop may wait for what never comes: another signal, later, ends the process at once.  Not
+    SIGHUP, which may follow a Ctrl-C while that is still being saved; and under `nohup` it stays
+    ignored.
     """
 
     def __init__(self) -> None:
@@ -32,15 +36,17 @@ class StopSignals:
         return self.received is not None
 
     def raise_if_received(self) -> None:
-        """End what is under way: KeyboardInterrupt after a Ctrl-C, Terminated after SIGTERM."""
+        """End what is under way: KeyboardInterrupt after a Ctrl-C, Terminated after the others."""
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt
         if self.received is not None:
-            raise Terminated
+            raise Terminated(self.received)
 
     def __enter__(self) -> 'StopSignals':
         self._previous = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, self._note)
+            for number in SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         return self
 
@@ -52,7 +58,7 @@ class StopSignals:
         now = time.monotonic()
         if self.received is None:
             self.received, self._received_at = number, now
-        elif now - self._received_at > TOGETHER:
+        elif number != signal.SIGHUP and now - self._received_at > TOGETHER:
             _end(number)
 
 

@@ -84,7 +84,7 @@ CLASSES = {
     'D01': 'kill -9 at any moment',
     'D02': 'kill -9 between any two steps of a save',
     'D03': 'a power cut at any step of a save',
-    'D04': 'Ctrl-C and SIGTERM',
+    'D04': 'Ctrl-C, SIGTERM, SIGHUP',
     'D05': 'the disk is full',
     'D06': 'the folder cannot be written',
     'D07': 'temporary files of a killed run',

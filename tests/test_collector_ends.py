@@ -20,10 +20,14 @@ TINY = (  # as SMALL of tiny_runs.py
 )
 
 
-@pytest.mark.fault('D04', 'exit 130 or 143', '')
+@pytest.mark.fault('D04', 'exit 128 and its number', '')
 @pytest.mark.parametrize(
     ('number', 'moment'),
-    [(signal.SIGINT, 'while the envs begin'), (signal.SIGTERM, 'in the middle')],
+    [
+        (signal.SIGINT, 'while the envs begin'),
+        (signal.SIGTERM, 'in the middle'),
+        (signal.SIGHUP, 'in the middle'),
+    ],
 )
 def test_a_stop_that_reaches_every_process_saves_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, moment: str

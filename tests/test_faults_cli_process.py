@@ -3,16 +3,35 @@
 import io
 import json
 import os
+import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from builders import export_model
-from command_lines import refused, start_cli, wait_for
+from command_lines import ROOT, refused, start_cli, wait_for
 from tiny_runs import PENDULUM, make_command
 
+from sim_training.checkpoint import read_checkpoint
 from sim_training.cli import run
 from sim_training.tasks import load_task
+
+# Begins in a session of its own, so that its terminal is the one that is closed.
+TRAINING = """
+import fcntl, signal, sys, termios
+if '{what}' != 'reader of a pipe':
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+if '{what}' == 'terminal of nohup':
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from sim_training.cli import main
+main()
+"""
+TINY = (
+    '--steps 1500 --evaluate-every 100 --evaluation-episodes 1 --sac.hidden-sizes 8 8 '
+    '--sac.batch-size 8 --sac.learning-starts 60 --sac.utd-ratio 0.25'
+)
 
 
 @pytest.mark.fault('H08', 'exit 130', '')
@@ -35,6 +54,36 @@ def test_ctrl_c_leaves_no_file_at_any_stage(tmp_path: Path, finished_run: Path, 
         child.communicate()
     assert (child.returncode, output, errors) == (130, '', 'sac-ros: interrupted\n')
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+@pytest.mark.fault('H08', 'exit 0, or 129 and saved', '')
+@pytest.mark.parametrize('what', ['reader of a pipe', 'terminal', 'terminal of nohup'])
+def test_a_training_is_not_lost_with_those_who_read_what_it_says(tmp_path: Path, what: str):
+    folder = tmp_path / 'run'
+    table = folder / 'progress.csv'
+    window, theirs = os.pipe() if what == 'reader of a pipe' else pty.openpty()
+    words = ['train', PENDULUM, '--preset', 'sac', '--out', str(folder), '--json', *TINY.split()]
+    child = subprocess.Popen(
+        [sys.executable, '-c', TRAINING.format(what=what), *words],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+        cwd=ROOT,
+    )
+    os.close(theirs)
+    try:
+        wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 1, child)
+        os.close(window)
+        output, _ = child.communicate(timeout=150.0)
+    finally:
+        child.kill()
+        child.communicate()
+    result = json.loads(output)
+    if what == 'terminal':
+        assert (child.returncode, result) == (129, {'error': 'stopped by a signal'})
+        assert read_checkpoint(folder)[1].counters.step > 0
+    else:
+        assert (child.returncode, result['step']) == (0, 1_500)
 
 
 @pytest.mark.fault('H10', 'exit 0', '')

@@ -19,7 +19,12 @@ with StopSignals():
 
 
 @pytest.mark.parametrize(
-    ('number', 'error'), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+    ('number', 'error'),
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, Terminated),
+        (signal.SIGHUP, Terminated),
+    ],
 )
 def test_what_is_under_way_ends_as_the_signal_says(
     number: signal.Signals, error: type[BaseException]
@@ -30,7 +35,7 @@ def test_what_is_under_way_ends_as_the_signal_says(
         with pytest.raises(error) as ended:
             signals.raise_if_received()
     if error is Terminated:
-        assert ended.value.code == 143
+        assert ended.value.code == 128 + number
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
