@@ -179,8 +179,9 @@ def _build_model(actor: Actor, spec: TaskSpec, metadata: Mapping[str, str]) -> b
         constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
         return name
 
-    features = add('Sub', 'observation', constant('mean', actor.observation_mean.numpy()))
-    features = add('Mul', features, constant('scale', actor.observation_scale.numpy()))
+    mean, scale = actor.input_norm()
+    features = add('Sub', 'observation', constant('mean', mean))
+    features = add('Mul', features, constant('scale', scale))
     *hidden, (weight, bias) = actor.body.plain(0)
     for i, (hidden_weight, hidden_bias) in enumerate(hidden):
         layer = f'body.{i}'

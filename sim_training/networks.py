@@ -88,6 +88,19 @@ class Actor(nn.Module):
         """Return the observation as the layers see it."""
         return (observation - self.observation_mean) * self.observation_scale
 
+    def input_norm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and scale, (observation - mean) * scale being what the first layer sees.
+
+        Each is float64, (observation_size,).  The running statistics of a norm on the input are
+        part of it, so it tells, with one of the two, where observations are.
+        """
+        mean, scale = (
+            self.observation_mean.double().numpy(),
+            self.observation_scale.double().numpy(),
+        )
+        further_mean, further_scale = self.body.input_norm(0)
+        return mean + further_mean / scale, scale * further_scale
+
     def sample(self, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return unit actions drawn from pi, reparameterised, and log pi of each, (batch,)."""
         size = (len(observation), len(self.action_middle))

@@ -64,9 +64,8 @@ def plausible_observations(actor: Actor, spec: TaskSpec, count: int) -> np.ndarr
 
 def plausible_range(actor: Actor, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and largest value of each observation element, (observation_size,)."""
-    mean = actor.observation_mean.double().numpy()
-    spread = UNLIMITED / actor.observation_scale.double().numpy()
-    lower, upper, start = mean - spread, mean + spread, 0
+    mean, scale = actor.input_norm()
+    lower, upper, start = mean - UNLIMITED / scale, mean + UNLIMITED / scale, 0
     for term in spec.observation:
         part = slice(start, start + spec.term_size(term))
         limits = _term_limits(spec, term)

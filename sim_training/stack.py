@@ -15,6 +15,7 @@ from torch.nn.functional import layer_norm
 from sim_training.sac_config import Norm
 
 Linear = tuple[np.ndarray, np.ndarray]  # weight (inputs, outputs) and bias (outputs,), float64
+Line = tuple[np.ndarray, np.ndarray]  # two numbers for each feature, (size,), float64
 
 MOMENTUM = 0.01  # share of a batch in the running statistics
 EPSILON = 1e-3  # added to a variance
@@ -88,10 +89,20 @@ class Stack(nn.Module):
         for weight in self.weights:
             weight.div_(weight.norm(dim=1, keepdim=True).clamp(min=1e-8))
 
-    def plain(self, number: int) -> list[Linear]:
-        """Return network `number` as linear layers with ReLU between them, and nothing else.
+    def input_norm(self, number: int) -> Line:
+        """Return what network `number` takes off each input, and multiplies the rest by."""
+        if self.norm in ('batch', 'batch_renorm'):
+            norm = self.norms[0]
+            assert isinstance(norm, BatchNorm)
+            return norm.statistics(number)
+        size = self.weights[0].shape[1]
+        return np.zeros(size), np.ones(size)
 
-        Running statistics are folded into the weights.  Raises ValueError for layer norms.
+    def plain(self, number: int) -> list[Linear]:
+        """Return network `number` as linear layers with ReLU between them, behind `input_norm`.
+
+        All other running statistics are folded into the weights.  Those of the input are not: far
+        from 0 the sums would cancel in float32.  Raises ValueError for layer norms.
         """
         if self.norm == 'layer':
             raise ValueError('layer normalisation cannot be folded into linear layers')
@@ -101,7 +112,7 @@ class Stack(nn.Module):
         ]
         for i, norm in enumerate(self.norms):
             assert isinstance(norm, BatchNorm)
-            factor, offset = norm.line(number)
+            factor, offset = norm.learned(number) if i == 0 else norm.line(number)
             if self.norm == 'batch' and i > 0:  # behind a linear layer
                 weight, bias = layers[i - 1]
                 layers[i - 1] = weight * factor, bias * factor + offset
@@ -155,14 +166,20 @@ class BatchNorm(nn.Module):
         """Return normalised features as they are; see BatchRenorm."""
         return normal
 
-    def line(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return factor and offset that the running statistics come to, each (size,)."""
-        mean, variance, scale, shift = (
-            _float64(tensor[number, 0])
-            for tensor in (self.running_mean, self.running_variance, self.scale, self.shift)
-        )
-        factor = scale / np.sqrt(variance + EPSILON)
-        return factor, shift - mean * factor
+    def statistics(self, number: int) -> Line:
+        """Return the running mean and one over the running deviation, each (size,)."""
+        mean, variance = self.running_mean[number, 0], self.running_variance[number, 0]
+        return _float64(mean), 1.0 / np.sqrt(_float64(variance) + EPSILON)
+
+    def learned(self, number: int) -> Line:
+        """Return factor and offset behind the statistics, each (size,)."""
+        return _float64(self.scale[number, 0]), _float64(self.shift[number, 0])
+
+    def line(self, number: int) -> Line:
+        """Return factor and offset that all of it comes to, each (size,)."""
+        mean, scale = self.statistics(number)
+        factor, offset = self.learned(number)
+        return scale * factor, offset - mean * scale * factor
 
 
 class BatchRenorm(BatchNorm):

@@ -69,6 +69,25 @@ def test_the_statistics_of_batch_norms_are_folded_into_the_same_kind_of_model(no
     assert kinds[0] == kinds[1]
 
 
+@pytest.mark.parametrize('norm', ['batch', 'batch_renorm'])
+def test_far_from_zero_batch_norms_lose_nothing_and_are_asked_where_observations_are(norm):
+    spec = generic_contract('Pendulum-v1', gymnasium.make('Pendulum-v1'))
+    torch.manual_seed(0)
+    actor = Actor(3, (64, 64), np.array([-2.0]), np.array([2.0]), norm)
+    seen = torch.randn(3_000, 3) + torch.tensor([0.0, 1e4, -1e5])  # as of a sensor in pascal
+    actor.body.norms[0].running_mean.copy_(seen.mean(dim=0))
+    actor.body.norms[0].running_variance.copy_(seen.var(dim=0))
+    observations = plausible_observations(actor, spec, 3_000)
+    middle, spread = seen.mean(dim=0).numpy(), seen.std(dim=0).numpy()
+    np.testing.assert_allclose(observations.mean(axis=0), middle, atol=0.5)
+    np.testing.assert_allclose(observations.max(axis=0) - middle, 10.0 * spread, rtol=0.1)
+    policy, _ = build_policy(actor, spec, {}, 'model')
+    answers = np.stack([policy(observation) for observation in seen[:500].numpy()])
+    expected = mean_actions(actor, seen[:500].numpy())
+    assert (np.abs(answers - expected) <= PARITY * action_range(spec)).all()
+    assert np.ptp(expected) > 0.1
+
+
 def test_observations_are_what_the_contract_allows_from_corner_to_corner():
     spec = load_task('reach').spec
     actor = make_actor(spec)
