@@ -9,6 +9,7 @@ from typing import Any
 from learning_results import Evaluation, Facts, Job, machine, write_curve, write_facts
 
 from sac_ros.errors import UserError
+from sim_training.checkpoint import has_checkpoint
 from sim_training.progress_table import CSV, read_rows
 from sim_training.rollout import FIRST_EVALUATION_SEED
 from sim_training.run_file import RUN_FILE, library_versions, read_run_file
@@ -89,8 +90,7 @@ def _check_length(job: Job) -> None:
 
 
 def _train_words(job: Job) -> list[str]:
-    begun = (job.run / RUN_FILE).exists()
-    how = ['--resume'] if begun else ['--seed', job.seed, *_preset_words(job)]
+    how = ['--resume'] if has_checkpoint(job.run) else ['--seed', job.seed, *_preset_words(job)]
     words = [
         'train', job.env, '--out', job.run, '--steps', job.steps,
         '--evaluate-every', job.evaluate_every, '--evaluation-episodes', job.episodes,

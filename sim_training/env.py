@@ -1,5 +1,6 @@
 """SimEnv: a task as a Gymnasium env, built from its contract by the code of the robot."""
 
+import math
 from collections import deque
 
 import gymnasium
@@ -11,7 +12,7 @@ from sac_ros.errors import UserError
 from sac_ros.observation import observe, split_observation
 from sac_ros.state import RobotState
 from sim_training.bullet_robot import BulletRobot
-from sim_training.env_error import reward_number
+from sim_training.env_error import reward_number, told_errors
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
 from sim_training.tasks import is_task, load_task, task_names
@@ -57,9 +58,10 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
     ) -> tuple[np.ndarray, dict[str, object]]:
-        """Begin an episode as the task says."""
+        """Begin an episode as the task says.  Raises EnvError."""
         super().reset(seed=seed)
-        start = self.task.start(self.np_random)
+        with told_errors():
+            start = self.task.start(self.np_random)
         self._robot.reset(start.joint_position, start.joint_velocity)
         self.goal = start.goal
         self._steps = 0
@@ -98,13 +100,14 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.state = self._measure()
         observation = self._observe(self.state)
         terms = split_observation(self.contract, observation)
-        # What a task returns may be numpy's, which JSON and others do not take for a number.
-        reward = reward_number(self.task.reward(terms, command))
-        terminated = bool(self.task.terminated(terms))
-        truncated = not terminated and self._steps >= self.task.time_limit
         info: dict[str, object] = {}
-        if terminated or truncated:
-            info['is_success'] = not terminated and self._is_success()
+        with told_errors():
+            # What a task returns may be numpy's, which JSON and others do not take for a number.
+            reward = reward_number(self.task.reward(terms, command))
+            terminated = bool(self.task.terminated(terms))
+            truncated = not terminated and self._steps >= self.task.time_limit
+            if terminated or truncated:
+                info['is_success'] = not terminated and self._is_success()
         return observation, reward, terminated, truncated, info
 
     def _observe(self, state: RobotState) -> np.ndarray:
@@ -133,9 +136,24 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
 
 def _deviation(task: Task) -> np.ndarray:
-    """Return the standard deviation of the noise on each element of BulletRobot.read."""
-    joints, tool = len(task.spec.joints), 0 if task.tool_link is None else 3
-    sizes = {'joint_position': joints, 'joint_velocity': joints, 'tool_position': tool}
+    """Return the standard deviation of the noise on each element of BulletRobot.read.
+
+    Raises UserError for noise on what the robot does not measure, or that is no deviation.
+    """
+    joints = len(task.spec.joints)
+    sizes = {'joint_position': joints, 'joint_velocity': joints}
+    sizes |= {} if task.tool_link is None else {'tool_position': 3}
+    for name, deviation in task.noise.items():
+        if name not in sizes:
+            raise UserError(
+                f"task '{task.spec.name}' has noise on '{name}', which its simulation does not "
+                f'measure; measured: {", ".join(sizes)}'
+            )
+        if not 0.0 <= deviation < math.inf:
+            raise UserError(
+                f"task '{task.spec.name}': noise on {name} is {deviation}; needed is a standard "
+                'deviation, finite and not negative'
+            )
     return np.repeat([task.noise.get(name, 0.0) for name in sizes], [*sizes.values()])
 
 
@@ -143,7 +161,8 @@ def _check_measured(task: Task) -> None:
     """Refuse a contract that asks for what its simulation does not measure."""
     measured = {'joint_position', 'joint_velocity'}
     measured |= {'tool_position'} if task.tool_link is not None else set()
-    has_goal = task.start(np.random.default_rng(0)).goal is not None
+    with told_errors(f"task '{task.spec.name}' cannot begin an episode: "):
+        has_goal = task.start(np.random.default_rng(0)).goal is not None
     measured |= {'goal'} if has_goal else set()
     for name in task.spec.measured:
         if name not in measured:

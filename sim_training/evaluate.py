@@ -2,27 +2,26 @@
 
 import math
 import sys
-import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import imageio.v2 as imageio
 import numpy as np
 
 from sac_ros.controller import PolicyController
 from sac_ros.errors import UserError
-from sac_ros.files import check_writable, write_atomic
+from sac_ros.files import check_writable
 from sac_ros.policy import OnnxPolicy, load_policy
 from sac_ros.spec import differing_keys
 from sim_training.env import SimEnv, make_env
 from sim_training.episode_record import success_of, successes
+from sim_training.film import Film
 from sim_training.gymnasium_env import GymnasiumEnv
 from sim_training.physics import NOMINAL, Physics
 from sim_training.tasks import other_task
 
 EVALUATION_SEED = 1_000_000  # episodes are reset from here on; no training seed comes near
 FRAME_RATE = 25.0  # [Hz] of films, or what is nearest to it
-FILM_QUALITY = 4.0  # of ffmpeg, 0 to 10: a thousand periods of a robot are less than 1 MB
 
 Env = SimEnv | GymnasiumEnv
 
@@ -126,7 +125,7 @@ def evaluate_policy(
     policy: OnnxPolicy, env: Env, episodes: int, seed: int = EVALUATION_SEED
 ) -> list[Episode]:
     """Run episodes reset from `seed`, `seed + 1`, ...; the policy acts only through commands."""
-    return [_run_episode(policy, env, seed + i, frames=None) for i in range(episodes)]
+    return [_run_episode(policy, env, seed + i) for i in range(episodes)]
 
 
 def summary(episodes: list[Episode]) -> dict[str, object]:
@@ -150,15 +149,16 @@ def periods_per_frame(control_rate: float) -> int:
 
 
 def film(policy: OnnxPolicy, env: Env, path: Path, episodes: int, seed: int) -> None:
-    """Write an MP4 of some episodes in real time."""
-    frames: list[np.ndarray] = []
-    for i in range(episodes):
-        _run_episode(policy, env, seed + i, frames)
-    rate = env.contract.control_rate / periods_per_frame(env.contract.control_rate)
-    with tempfile.TemporaryDirectory() as folder:
-        film_path = Path(folder) / 'film.mp4'
-        imageio.mimwrite(film_path, frames, format='mp4', fps=rate, quality=FILM_QUALITY)  # type: ignore[arg-type]  # frames are arrays
-        write_atomic(path, film_path.read_bytes())
+    """Write an MP4 of some episodes in real time.  Raises WriteError when it would be cut off."""
+    every = periods_per_frame(env.contract.control_rate)
+    with Film(path, env.contract.control_rate / every) as shown:
+
+        def show(period: int) -> None:
+            if period % every == 0:
+                shown.add(np.asarray(env.render()))
+
+        for i in range(episodes):
+            _run_episode(policy, env, seed + i, show)
 
 
 def describe(result: dict[str, object]) -> str:
@@ -177,7 +177,7 @@ def describe(result: dict[str, object]) -> str:
 
 
 def _run_episode(
-    policy: OnnxPolicy, env: Env, seed: int, frames: list[np.ndarray] | None
+    policy: OnnxPolicy, env: Env, seed: int, watch: Callable[[int], None] = lambda period: None
 ) -> Episode:
     controller = PolicyController(policy.spec, policy)
     env.reset(seed=seed)
@@ -193,8 +193,7 @@ def _run_episode(
         if not math.isfinite(reward):
             raise UserError(f'episode with seed {seed}: reward is {reward} in step {length + 1}')
         reward_sum += reward
-        if frames is not None and length % periods_per_frame(policy.spec.control_rate) == 0:
-            frames.append(np.asarray(env.render()))
+        watch(length)
         length += 1
         faults += step.fault is not None
     return Episode(seed, reward_sum, length, success_of(info), terminated, faults)

@@ -1,6 +1,7 @@
 """GymnasiumEnv: any Gymnasium id with a generated contract, so that its policy can be deployed."""
 
 import re
+import sys
 
 import gymnasium
 import numpy as np
@@ -78,6 +79,14 @@ class GymnasiumEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndar
         """Return a picture: uint8, shape (height, width, 3).  Raises EnvError."""
         with told_errors():
             return np.asarray(self.env.render(), np.uint8)
+
+    def close(self) -> None:
+        """Free what the env holds; what it raises then is told and costs nobody a result."""
+        try:
+            with told_errors(f"env '{self._name}' could not be closed: "):
+                self.env.close()
+        except EnvError as error:
+            print(error, file=sys.stderr)
 
     def _settle(self) -> None:
         """Begin an episode that nobody plays.

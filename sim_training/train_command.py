@@ -170,6 +170,8 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:
             changes[name] = getattr(given, name)
+    if given.prior is not None:
+        changes['prior'] = given.prior.resolve()  # wherever it is resumed the next time
     merged = dataclasses.replace(stored, **changes)  # type: ignore[arg-type]  # names are checked above
     merged._check_prior()
     return merged

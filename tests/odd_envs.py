@@ -58,6 +58,13 @@ class Dawdles(PendulumEnv):
         return super().step(action)
 
 
+class NeverCloses(PendulumEnv):
+    """It raises an error when it is closed."""
+
+    def close(self) -> None:
+        raise RuntimeError('display already gone')
+
+
 class Forgets(PendulumEnv):
     """Its randomness does not come from the seed."""
 
@@ -229,6 +236,7 @@ KINDS: dict[str, tuple[type[PendulumEnv], dict[str, object]]] = {
     'Blind': (Blind, {}),
     'OnScreen': (OnScreen, {}),
     'Slow': (Slow, {}),
+    'NeverCloses': (NeverCloses, {}),
     'Timeless': (Timeless, {}),
     'place/2nd_Arm': (PendulumEnv, {}),
 }

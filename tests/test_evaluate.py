@@ -6,6 +6,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 from builders import export_model
+from full_disks import full_disk
 
 from sac_ros.errors import UserError
 from sim_training.env import make_env
@@ -80,6 +81,17 @@ def test_film_shows_a_robot_that_moves(balance_model, tmp_path):
     assert frames.shape[1:] == (240, 320, 3)
     assert frames.std() > 5.0  # not one colour
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # not a still
+
+
+def test_a_film_that_would_be_cut_off_is_refused_and_the_old_one_stays(balance_model, tmp_path):
+    video = tmp_path / 'film.mp4'
+    video.write_bytes(b'the film of yesterday')
+    command = EvaluateCommand(model=balance_model, episodes=1, video=video, video_episodes=1)
+    line = rf'^cannot write {video}: what ffmpeg wrote cannot be read; is \S+ full\?$'
+    with full_disk(2_000), pytest.raises(UserError, match=line):
+        main(command)
+    assert video.read_bytes() == b'the film of yesterday'
+    assert [path.name for path in tmp_path.iterdir()] == ['film.mp4']
 
 
 @pytest.mark.parametrize(

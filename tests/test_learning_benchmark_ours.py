@@ -15,7 +15,7 @@ from sim_training.evaluate import evaluate_policy, summary
 from sim_training.progress import ProgressLog
 from sim_training.progress_table import CSV
 from sim_training.rollout import FIRST_EVALUATION_SEED
-from sim_training.run_file import read_run_file
+from sim_training.run_file import RUN_FILE, read_run_file
 from sim_training.sac_config import SACConfig
 from sim_training.stop_signals import StopSignals
 
@@ -62,6 +62,7 @@ def test_a_training_that_was_stopped_goes_on_and_its_file_is_scored_then_it_is_s
     sac = run['command']['sac']
     assert (sac['tau'], sac['target_entropy']) == (0.01, -2.0)
     assert run['result'] is None
+    (job.run / RUN_FILE).unlink()  # as if killed after its first checkpoint and before this
     begun = read_curve(job.curve)
     assert begun[0].step == 100
     assert read_facts(job) is None

@@ -101,6 +101,15 @@ def test_a_resumed_run_may_be_told_again_what_it_was_started_with(words: list[st
     assert merged == dataclasses.replace(started, resume=True, out=started.folder)
 
 
+def test_prior_data_that_a_resumed_run_is_given_are_found_again_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started = typed('--preset', 'robot', '--prior', 'runs/a')
+    monkeypatch.chdir(tmp_path)
+    words = ['--preset', 'robot', '--prior', 'runs/b', '--resume']
+    assert merge_resumed(typed(*words), started).prior == tmp_path.resolve() / 'runs' / 'b'
+
+
 def test_another_preset_or_option_than_the_runs_own_is_refused_when_it_is_resumed():
     started = typed('--preset', 'tqc', '--sac.atoms', '7')
     for words, text in (
