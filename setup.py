@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 # The robot side: all that a policy needs to run.
 CORE = [
     'numpy>=1.22',
-    'pydantic>=2.4',
+    'pydantic>=2.6',
     'PyYAML>=5.4',  # CVE-2020-14343 before; Ubuntu 22.04 ships 5.4.1
     # 1.30 refuses external data outside the model's folder; 1.23.2 is the last for Python 3.10
     # (policy files hold no external data, and the loader hands over bytes, not a path).

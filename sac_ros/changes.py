@@ -6,7 +6,7 @@ import numpy as np
 
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
-from sac_ros.state import SOURCES, RobotState
+from sac_ros.state import QUATERNIONS, SOURCES, RobotState
 
 FROZEN_WARNING = 5.0  # [s] without a change, after which it is worth a word; a robot may rest
 
@@ -79,7 +79,10 @@ class Changes:
         for name in names:
             if name not in self._max_rates:
                 continue
-            rate = np.abs(getattr(state, name) - getattr(before, name)) / elapsed
+            new, old = getattr(state, name), getattr(before, name)
+            if name in QUATERNIONS and np.dot(new, old) < 0.0:
+                old = -old  # the same orientation, and the nearer of its two names
+            rate = np.abs(new - old) / elapsed
             allowed = np.broadcast_to(self._max_rates[name], rate.shape)
             if (rate > allowed).any():
                 i = int(np.argmax(rate / allowed))

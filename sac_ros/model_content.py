@@ -17,6 +17,9 @@ from sac_ros.spec_fields import shown
 MAX_NODES = 256  # an actor of 2 layers has 12
 MAX_ENTRIES = 64  # of metadata
 MAX_ENTRY_BYTES = 4 * 2**20  # golden pairs of 10,000 elements
+# Names, shapes and notes.  A file could be filled with empty parts that nobody reads: parsing them
+# would hold up the control loop.
+MAX_OTHER_BYTES = 256 * 2**10
 FLOAT = 1
 _ELEMENTS = {FLOAT: 'float32', 6: 'int32', 7: 'int64', 9: 'bool', 10: 'float16', 11: 'float64'}
 _ATTRIBUTES = {1: 'f', 2: 'i', 4: 't'}  # type -> the field that holds it
@@ -76,6 +79,13 @@ def read_content(model: Message) -> ModelContent:
             f'has {len(graph.node)} nodes; at most {MAX_NODES} are allowed', 'E_MODEL_OP'
         )
     _check_fields(graph, 'the graph')
+    other = _other_bytes(model)
+    if other > MAX_OTHER_BYTES:
+        raise ModelError(
+            f'has {other} bytes that are neither weights nor metadata; at most {MAX_OTHER_BYTES} '
+            'are allowed',
+            'E_MODEL_PARSE',
+        )
     nodes = tuple(_node(each) for each in graph.node)
     constants = {}
     for each in graph.initializer:
@@ -112,6 +122,14 @@ def read_entries(model: Message) -> dict[str, str]:
         if len(metadata) > MAX_ENTRIES:
             raise ModelError(f'has more than {MAX_ENTRIES} entries of metadata', 'E_MODEL_META')
     return metadata
+
+
+def _other_bytes(model: Message) -> int:
+    tensors = [*model.graph.initializer]
+    tensors += [each.t for node in model.graph.node for each in node.attribute if each.type == 4]
+    weights = sum(len(each.raw_data) + 5 * len(each.float_data) for each in tensors)
+    entries = sum(len(entry.key) + len(entry.value) for entry in model.metadata_props)
+    return int(model.ByteSize()) - weights - entries
 
 
 def _node(message: Message) -> Node:

@@ -16,6 +16,9 @@ from sac_ros.spec import SpecError, TaskSpec, spec_from_json
 from sac_ros.spec_fields import shown
 
 SPEC_KEY, ORIGIN_KEY = 'sac_ros.spec', 'sac_ros.origin'  # the two keys of the file's metadata
+# Of the origin: golden pairs are the most of it.  Text that is nested deeply can be read at one
+# place of a program and not be written at another.
+MAX_ELEMENTS, MAX_DEPTH = 100_000, 32
 NO_DIGEST = '0' * 64  # stands where the digest will be, while it is computed
 
 Origin = dict[str, object]
@@ -79,24 +82,39 @@ def _read_origin(text: str) -> Origin:
 
 
 def _check_plain(origin: Origin) -> None:
-    """Refuse what cannot be printed safely, or written as JSON again."""
-    waiting: list[object] = [origin]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str) and not value.isprintable():
+    """Refuse what cannot be printed safely, or written as JSON again, wherever and how soon."""
+    layer: list[object] = [origin]
+    count = depth = 0
+    while layer:
+        count, depth = count + len(layer), depth + 1
+        if count > MAX_ELEMENTS or depth > MAX_DEPTH:
             raise ModelError(
-                f'carries a bad {ORIGIN_KEY}: {shown(value)} has characters that steer a terminal',
+                f'carries a bad {ORIGIN_KEY}: at most {MAX_ELEMENTS} elements, nested at most '
+                f'{MAX_DEPTH} deep, are allowed',
                 'E_MODEL_META',
             )
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise ModelError(
-                f'carries a bad {ORIGIN_KEY}: {value} found; finite numbers are needed',
-                'E_MODEL_META',
-            )
+        inner: list[object] = []
+        for value in layer:
+            if isinstance(value, dict):
+                inner += [*value, *value.values()]
+            elif isinstance(value, list):
+                inner += value
+            else:
+                _check_leaf(value)
+        layer = inner
+
+
+def _check_leaf(value: object) -> None:
+    if isinstance(value, str) and not value.isprintable():
+        raise ModelError(
+            f'carries a bad {ORIGIN_KEY}: {shown(value)} has characters that steer a terminal',
+            'E_MODEL_META',
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ModelError(
+            f'carries a bad {ORIGIN_KEY}: {value} found; finite numbers are needed',
+            'E_MODEL_META',
+        )
 
 
 def _check_digest(data: bytes, origin: Origin) -> None:

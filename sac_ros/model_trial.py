@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import struct
+import time
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -30,6 +31,7 @@ LIMITS = {  # [bytes], but files that are open: a number
 }
 UNLIMITED = 10.0  # SI: how far an observation goes that the contract sets no limits for
 DRY_RUNS = 32
+LONGEST_THOUGHT = 0.5  # [control periods] of processor for an action; more would be late anyway
 
 
 def main() -> None:
@@ -65,7 +67,17 @@ def try_model(data: bytes, where: str) -> OnnxPolicy:
     spec = policy.spec
     lower, upper = spec.per_action(spec.action.lower), spec.per_action(spec.action.upper)
     with about(where):
-        for action in policy.answers(dry_observations(spec)).astype(np.float64):
+        observations = dry_observations(spec)
+        began = time.thread_time()
+        actions = policy.answers(observations)
+        seconds = (time.thread_time() - began) / len(observations)
+        if seconds > LONGEST_THOUGHT * spec.dt:
+            raise ModelError(
+                f'needs {seconds * 1e3:.3g} ms of processor for an action; at most '
+                f'{LONGEST_THOUGHT * spec.dt * 1e3:g} ms are allowed, half a control period',
+                'E_TICK_LATE',
+            )
+        for action in actions.astype(np.float64):
             if not np.isfinite(action).all():
                 raise ModelError(
                     f'answers {action} to an observation within its limits', 'E_ACT_NONFINITE'

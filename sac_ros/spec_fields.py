@@ -64,9 +64,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f'{text[:77]}...'
 
 
-# A name in one line, for messages and tables.
+# A name in one line, for messages and tables: nothing that steers a terminal, or shows the text
+# in another order than it is.
+_STEERING = r'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff'
 Name = Annotated[
-    str, Field(strict=True, min_length=1, max_length=255, pattern=r'^[^\x00-\x1f\x7f]+$')
+    str, Field(strict=True, min_length=1, max_length=255, pattern=rf'^[^{_STEERING}]+$')
 ]
 # Relative, or private to the node (`~/`): an absolute name could not be put into a namespace.
 TOPIC_NAME = r'^(~/)?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$'

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sac_ros.spec_fields import PerElement
 
 MAX_CONTROL_RATE = 1000.0  # [Hz]; no Python process keeps a shorter period
+MIN_CONTROL_RATE = 0.1  # [Hz]; an emergency stop waits for the next tick
+LONGEST_TIMEOUT = 60.0  # [s]; a robot that has been silent for so long is not controlled
 LONGEST_STOP = 60.0  # [s] from bound to bound; nobody waits that long for a robot to stand still
 
 # Message types that may bring a source; the first is the default.
@@ -53,10 +55,10 @@ FRAMED_TYPES = (
 
 def check_rules(spec: TaskSpec) -> None:
     """Raise ValueError with the first rule that the contract breaks."""
-    if not 0.0 < spec.control_rate <= MAX_CONTROL_RATE:
+    if not MIN_CONTROL_RATE <= spec.control_rate <= MAX_CONTROL_RATE:
         raise ValueError(
             f'control_rate is {spec.control_rate} Hz; '
-            f'above 0 and at most {MAX_CONTROL_RATE} is needed'
+            f'{MIN_CONTROL_RATE:g} to {MAX_CONTROL_RATE:g} are allowed'
         )
     if spec.name.endswith(('.yaml', '.yml')):
         # It names the task to simulate, and a file's name there would run the Python beside it.
@@ -192,6 +194,11 @@ def _check_timeouts(spec: TaskSpec, key: str) -> None:
     if topic.timeout == math.inf and key != 'goal':
         raise ValueError(
             f'topics.{key}: timeout is .inf; a finite one is needed, only a goal may stay valid'
+        )
+    if LONGEST_TIMEOUT < topic.timeout < math.inf and key != 'goal':
+        raise ValueError(
+            f'topics.{key}: timeout is {topic.timeout:g} s; at most {LONGEST_TIMEOUT:g} s are '
+            'allowed'
         )
     if topic.timeout < spec.dt:
         raise ValueError(

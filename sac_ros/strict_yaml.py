@@ -34,6 +34,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        if node.tag == 'tag:yaml.org,2002:null':
+            raise _problem('a value is missing; write one, or leave the key out', node)
         kind, pattern = _PLAIN.get(node.tag, ('', ''))
         if kind and not re.fullmatch(pattern, node.value):
             raise _problem(

@@ -105,11 +105,13 @@ class Watchdog:
         """Begin to watch: the first command is a period away."""
         self._sent_at = self._next_look = now
         self._is_acting = False
+        self._has_waited = False
 
     def tick_ended(self, now: float) -> None:
         """Note that a tick has sent its command."""
         self._sent_at = now
         self._is_acting = False
+        self._has_waited = False
 
     def rest(self, now: float) -> float:
         """Return how long the watchdog may sleep before its next look [s]."""
@@ -126,8 +128,9 @@ class Watchdog:
 
     def is_needed(self, now: float) -> bool:
         """Tell whether to send the stop command now; if so, it counts as sent."""
-        if now - self._next_look > LONGEST_SLEEP * self._dt:
-            # The whole process has slept: the tick has a period to see for itself.
+        if not self._has_waited and now - self._next_look > LONGEST_SLEEP * self._dt:
+            # The whole process has slept: the tick has a period to see for itself, once.
+            self._has_waited = True
             self._sent_at = now - (PATIENCE - 1.0) * self._dt
             return False
         patience = 1.0 if self._is_acting else PATIENCE

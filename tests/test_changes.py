@@ -11,7 +11,7 @@ from sac_ros.control_step import Mode
 from sac_ros.controller import PolicyController
 from sac_ros.fault import Fault
 from sac_ros.spec import TaskSpec
-from sac_ros.state import RobotState
+from sac_ros.state import RobotState, canonical
 
 DT = 0.02  # [s]
 
@@ -42,6 +42,25 @@ def test_a_change_within_max_rate_is_believed_and_a_faster_one_is_named():
     fault = changes.find_fault(at(0.04, 0.04, 0.18))
 
     assert str(fault) == 'E_OBS_JUMP: joint_position of elbow has changed by 5 a second (limit 4)'
+
+
+def test_an_orientation_that_turns_through_half_a_turn_has_not_jumped():
+    spec = make_spec(
+        observation=[{'term': 'tool_orientation'}],
+        topics={
+            'tool_pose': {'name': 'tool_pose', 'timeout': 0.1},
+            'command': topic('command'),
+        },
+        limits={'tool_orientation': {'lower': -1.0, 'upper': 1.0, 'max_rate': 5.0}},
+    )
+    changes = Changes(spec)
+    for i in range(200):  # 1 rad/s about z, through 180 degrees, where q becomes -q
+        half = 0.5 * (2.0 + 0.02 * i)
+        turned = canonical(np.array([0.0, 0.0, np.sin(half), np.cos(half)]))
+        state = RobotState(tool_orientation=turned, stamps={'tool_pose': 0.02 * i})
+        assert changes.find_fault(state) is None
+    back = RobotState(tool_orientation=np.array([1.0, 0.0, 0.0, 0.0]), stamps={'tool_pose': 4.0})
+    assert changes.find_fault(back).code == 'E_OBS_JUMP'
 
 
 def test_a_single_wild_value_is_told_once():

@@ -183,6 +183,18 @@ def test_names_that_would_steer_a_terminal_are_escaped() -> None:
     assert text.startswith(r"m has node 'a\nb' (Fo\x1b[2Jo); the operators of a policy are ")
 
 
+@pytest.mark.parametrize('part', ['graph', 'node', 'initializer', 'input'])
+def test_a_file_that_is_filled_with_empty_parts_is_refused(part: str) -> None:
+    def fill(model: ModelProto) -> None:
+        one = model.graph if part == 'graph' else getattr(model.graph, part)[0]
+        for _ in range(150_000):  # two bytes each
+            one.metadata_props.add()
+
+    code, text = refusal_of(edit_model(GOOD, fill))
+    assert code == 'E_MODEL_PARSE'
+    assert 'bytes that are neither weights nor metadata; at most 262144 are allowed' in text
+
+
 def test_more_nodes_than_any_policy_has_are_refused() -> None:
     nodes = [helper.make_node('Relu', ['observation'], [f'r{i}']) for i in range(MAX_NODES)]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from builders import make_spec, onnx_model
+from model_builders import constant
+from onnx import helper
 
 from sac_ros.model_error import ModelError
 from sac_ros.model_file import MAX_BYTES
@@ -44,6 +46,25 @@ def test_each_model_gets_one_answer() -> None:
         {'code': 'E_MODEL_PARSE', 'text': 'three\ufffd is empty'},
         ACCEPTED,
     ]
+
+
+def test_a_model_that_would_make_every_tick_late_is_refused() -> None:
+    fast = make_spec(control_rate=1_000.0)
+    wide = constant('wide', np.zeros((1_000, 1_000)))
+    nodes = [
+        helper.make_node('MatMul', ['observation', 'in'], ['x0']),
+        *(helper.make_node('MatMul', [f'x{i}', 'wide'], [f'x{i + 1}']) for i in range(50)),
+        helper.make_node('MatMul', ['x50', 'out'], ['action']),
+    ]
+    ends = np.zeros((fast.observation_size, 1_000)), np.zeros((1_000, fast.action_size))
+    constants = [wide, constant('in', ends[0]), constant('out', ends[1])]
+    data = onnx_model(fast, nodes=nodes, constants=constants)
+
+    line = r'^m needs [0-9.]+ ms of processor for an action; at most 0.5 ms are allowed, half a '
+    with pytest.raises(ModelError, match=line) as refusal:
+        try_model(data, 'm')
+    assert refusal.value.code == 'E_TICK_LATE'
+    try_model(onnx_model(fast), 'm')
 
 
 @pytest.mark.parametrize(

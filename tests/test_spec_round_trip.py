@@ -66,7 +66,7 @@ def test_contracts_that_differ_in_anything_are_not_equal(changed: dict[str, obje
 
 
 _names = st.text(  # whatever a URDF may hold, without control characters
-    st.characters(exclude_categories=('Cs', 'Cc')), min_size=1, max_size=12
+    st.characters(exclude_categories=('Cs', 'Cc', 'Cf', 'Zl', 'Zp')), min_size=1, max_size=12
 )
 _floats = st.floats(allow_nan=False, allow_infinity=False)
 _limit = st.one_of(st.just(math.inf), st.floats(min_value=0.0, exclude_min=True))
@@ -100,7 +100,7 @@ def _contracts(draw: st.DrawFn) -> dict[str, object]:
     interface = draw(st.sampled_from(['position', 'velocity', 'effort']))
     if interface == 'position' and 'joint_position' not in terms:
         terms.append('joint_position')
-    rate = draw(st.floats(min_value=1e-3, max_value=1000.0))
+    rate = draw(st.floats(min_value=0.1, max_value=1000.0))
     sources = sorted({source for term in terms for source in TERMS[term].sources})
     frame = draw(_names)
     bounds = draw(_bounds(len(joints)))
@@ -140,7 +140,7 @@ def _topics(draw: st.DrawFn, source: str, dt: float, frame: str) -> dict[str, ob
     """Draw how a source comes, in `frame` or in any; always of a type that has orientations."""
     kind = SOURCE_TYPES[source][0] if source == 'tool_pose' else None
     kind = kind or draw(st.sampled_from(SOURCE_TYPES[source]))
-    finite = st.floats(dt, 1e9)
+    finite = st.floats(dt, 60.0)
     timeout = draw(st.one_of(st.just(math.inf), finite) if source == 'goal' else finite)
     return {
         'name': draw(_topic_name),
@@ -149,6 +149,13 @@ def _topics(draw: st.DrawFn, source: str, dt: float, frame: str) -> dict[str, ob
         'frame': draw(st.sampled_from([None, frame])) if kind in FRAMED_TYPES else None,
         'frozen_timeout': draw(st.sampled_from([None, timeout, math.inf])),
     }
+
+
+def _given(part: object) -> object:
+    """Return a contract without the keys that have no value, which YAML must not have."""
+    if isinstance(part, dict):
+        return {key: _given(value) for key, value in part.items() if value is not None}
+    return part
 
 
 @given(content=_contracts())
@@ -161,7 +168,7 @@ def test_any_valid_contract_survives_json_and_yaml(
     assert spec_from_json(spec.to_json(), 'model').to_json() == spec.to_json()
 
     path = tmp_path_factory.getbasetemp() / 'any.yaml'
-    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    path.write_text(yaml.safe_dump(_given(content)), encoding='utf-8')
     assert load_spec(path) == spec
 
 

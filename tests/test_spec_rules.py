@@ -20,6 +20,7 @@ ALL_TERMS = (
     'imu_orientation, imu_angular_velocity, imu_linear_acceleration, projected_gravity, goal, '
     'goal_from_tool, goal_in_base, goal_velocity, previous_action, vector'
 )
+PATTERN = r"pattern '^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$'"
 MEASURED = 'joint_position, joint_velocity, joint_effort, tool_position, tool_orientation, goal'
 
 # What is put where, and the whole error that follows.
@@ -43,9 +44,10 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('schema',), True, 'schema: is True; this sac_ros reads 1'),
     (('schema',), '1', "schema: is '1'; this sac_ros reads 1"),
     # numbers
-    (('control_rate',), 0, 'control_rate is 0.0 Hz; above 0 and at most 1000.0 is needed'),
-    (('control_rate',), -50.0, 'control_rate is -50.0 Hz; above 0 and at most 1000.0 is needed'),
-    (('control_rate',), 1000.5, 'control_rate is 1000.5 Hz; above 0 and at most 1000.0 is needed'),
+    (('control_rate',), 0, 'control_rate is 0.0 Hz; 0.1 to 1000 are allowed'),
+    (('control_rate',), 0.09, 'control_rate is 0.09 Hz; 0.1 to 1000 are allowed'),
+    (('control_rate',), -50.0, 'control_rate is -50.0 Hz; 0.1 to 1000 are allowed'),
+    (('control_rate',), 1000.5, 'control_rate is 1000.5 Hz; 0.1 to 1000 are allowed'),
     (('control_rate',), math.nan, 'control_rate: is nan; a finite number is needed'),
     (('control_rate',), math.inf, 'control_rate: is inf; a finite number is needed'),
     (('control_rate',), INTEGER_BEYOND_FLOATS, 'control_rate: is inf; a finite number is needed'),
@@ -91,7 +93,11 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('joints',), ['shoulder', ''], "joints.1: found ''; string should have at least 1 character"),
     (('joints',), 'shoulder', "joints: found 'shoulder'; input should be a valid tuple"),
     (('joints',), ['shoulder', 'el\nbow'], "joints.1: found 'el\\nbow'; string should match "
-     r"pattern '^[^\x00-\x1f\x7f]+$'"),
+     + PATTERN),
+    (('joints',), ['shoulder', 'el\x9b2Jbow'], "joints.1: found 'el\\x9b2Jbow'; string should match "
+     + PATTERN),
+    (('joints',), ['shoulder', '\u202ewobel'], "joints.1: found '\\u202ewobel'; string should match "
+     + PATTERN),
     (('joints',), [], "observation: term 'joint_position' needs joints, and none are named"),
     (('action', 'joints'), ['elbw'], "action.joints: 'elbw' is not one of the joints; did you "
      "mean 'elbow'?"),
@@ -150,6 +156,8 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('topics', 'joint_states', 'timeout'), MISSING, 'topics.joint_states: timeout is missing'),
     (('topics', 'joint_states', 'timeout'), math.inf, 'topics.joint_states: timeout is .inf; a '
      'finite one is needed, only a goal may stay valid'),
+    (('topics', 'joint_states', 'timeout'), 61.0, 'topics.joint_states: timeout is 61 s; at most '
+     '60 s are allowed'),
     (('topics', 'tool_pose', 'timeout'), '.inf', 'topics.tool_pose: timeout is .inf; a finite one '
      'is needed, only a goal may stay valid'),
     (('topics', 'command', 'timeout'), 1.0, 'topics.command: timeout is for topics that are read'),

@@ -189,6 +189,21 @@ def test_a_watchdog_that_has_slept_itself_lets_the_tick_go_first():
     assert watchdog.is_needed(2.02)  # the tick has had its chance
 
 
+@pytest.mark.parametrize('late', [0.011, 0.02, 0.05])
+def test_a_watchdog_whose_looks_are_all_late_waits_once_and_then_acts(late: float):
+    watchdog = Watchdog(0.02)
+    watchdog.start(0.0)
+    watchdog.tick_ended(0.02)
+    now, acted = 0.02, []
+    for _ in range(10):  # the tick hangs, and other threads keep the processor
+        now += watchdog.rest(now) + late
+        acted.append(watchdog.is_needed(now))
+    assert acted == [False] + [True] * 9
+    watchdog.tick_ended(now)
+    now += watchdog.rest(now) + late
+    assert not watchdog.is_needed(now)
+
+
 def test_two_commands_are_at_least_half_a_period_apart():
     schedule = TickSchedule(0.02)
     schedule.start(0.0)  # due at 0.02, deadline at 0.025
