@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# A script that starts the tests with `&` has them ignore Ctrl-C, one with `nohup` closed terminals,
-# and their children too.
+# A script that starts the tests with `&` has them ignore Ctrl-C, and `nohup` a closed terminal, and
+# their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -94,9 +94,9 @@ REFUSALS: list[tuple[Place, object, str]] = [
     (('joints',), 'shoulder', "joints: found 'shoulder'; input should be a valid tuple"),
     (('joints',), ['shoulder', 'el\nbow'], "joints.1: found 'el\\nbow'; string should match "
      + PATTERN),
-    (('joints',), ['shoulder', 'el\x9b2Jbow'], "joints.1: found 'el\\x9b2Jbow'; string should match "
+    (('joints',), ['shoulder', '\x9b2J'], "joints.1: found '\\x9b2J'; string should match "
      + PATTERN),
-    (('joints',), ['shoulder', '\u202ewobel'], "joints.1: found '\\u202ewobel'; string should match "
+    (('joints',), ['shoulder', '\u202ew'], "joints.1: found '\\u202ew'; string should match "
      + PATTERN),
     (('joints',), [], "observation: term 'joint_position' needs joints, and none are named"),
     (('action', 'joints'), ['elbw'], "action.joints: 'elbw' is not one of the joints; did you "
