@@ -103,6 +103,12 @@ class Candidates:
             if self.succession is not None:
                 self.succession.change_base(policy)
 
+    def end_trial(self) -> None:
+        """Let no model that was on trial act again: the node is deactivated."""
+        with self._lock:
+            if self.succession is not None:
+                self.succession.end_trial('the node was deactivated')
+
     def end(self) -> None:
         """Forget the models: the node is cleaned up."""
         with self._lock:
@@ -269,7 +275,7 @@ class Candidates:
 def _find_reason_to_wait(loop: ControlLoop, ladder: Ladder) -> str:
     if ladder.on_trial is not None:
         return 'another candidate is on trial'
-    if loop.controller.mode is not Mode.ACTIVE:
+    if loop.controller.mode is not Mode.ACTIVE or loop.controller.takeover.action is not None:
         return 'the policy does not act'
     if len(ladder.acting.returns) < LEAST_RETURNS:
         return f'fewer than {LEAST_RETURNS} returns of the model that acts are known'

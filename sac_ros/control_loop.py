@@ -61,8 +61,9 @@ class ControlLoop:
         self._measurements = Measurements(spec)
         self._schedule = TickSchedule(spec.dt)
         self._watchdog = Watchdog(spec.dt)
-        command = '~/shadow_command' if options.is_shadow else spec.topics['command'].name
-        self._topics = LoopTopics(node, spec, command, is_simulated=self._clock.is_simulated)
+        self._topics = LoopTopics(
+            node, spec, is_shadow=options.is_shadow, is_simulated=self._clock.is_simulated
+        )
         # The lock is held for moments only: to decide and to send, not to think.
         self._lock = threading.Lock()
         self._is_ticking = False

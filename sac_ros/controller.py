@@ -71,6 +71,9 @@ class PolicyController:
         self._action_map = ActionMap(spec)
         self._acting = (0, policy)  # with the number of the model; replaced as a whole
         self._latched: Fault | None = None
+        self.latches = 0
+        """How often a fault has latched, also one that a reset has taken back since."""
+        self.newest_latch: Fault | None = None
         self._forbidden: dict[str, Fault] = {}  # code -> why others forbid the policy to act
         self._sequence = 0
         self._bad_ticks = self._good_ticks = self._nonfinite_actions = 0
@@ -134,7 +137,7 @@ class PolicyController:
         What has latched before remains the cause that is told.  It ends exploration, which a
         reset does not begin again.
         """
-        self._latched = self._latched or Fault('E_ESTOP', text)
+        self._note_latch(Fault('E_ESTOP', text))
         self.noise = None
         if self.mode is not Mode.INACTIVE:
             self.mode = Mode.FAULT
@@ -283,8 +286,14 @@ class PolicyController:
         elif fault.code == 'E_ACT_NONFINITE':
             self._nonfinite_actions += 1
         broken = fault is not None and fault.code == 'E_INTERNAL'
-        if self._latched is None and (broken or self._nonfinite_actions >= MAX_NONFINITE_ACTIONS):
-            self._latched = fault
+        if fault and (broken or self._nonfinite_actions >= MAX_NONFINITE_ACTIONS):
+            self._note_latch(fault)
+
+    def _note_latch(self, fault: Fault) -> None:
+        """Keep a fault until a reset; what has latched before remains the cause that is told."""
+        self._latched = self._latched or fault
+        self.newest_latch = fault
+        self.latches += 1
 
     def _enter_mode(self, fault: Fault | None) -> None:
         """ACTIVE -> HOLD -> SAFE while there is a fault; ACTIVE after enough good ticks."""

@@ -137,6 +137,7 @@ class PolicyNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot, then go silent: inactive."""
         self._running_loop().stop()  # before super(): a lifecycle publisher is mute afterwards
+        self._candidates.end_trial()
         gc.unfreeze()
         self.get_logger().info('inactive: the stop command was sent')
         return super().on_deactivate(state)

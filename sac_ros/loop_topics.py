@@ -29,19 +29,22 @@ class LoopTopics:
     """The subscriptions that a contract needs and no other, its command, and the record."""
 
     def __init__(
-        self, node: LifecycleNode, spec: TaskSpec, command_topic: str, *, is_simulated: bool
+        self, node: LifecycleNode, spec: TaskSpec, *, is_shadow: bool, is_simulated: bool
     ) -> None:
-        """Join the topics; commands go to `command_topic` once the node is active.
+        """Join the topics; commands go out once the node is active.
 
-        /clock is among them when time `is_simulated`.
+        In shadow mode to topics that no robot hears, and of which nobody learns.  /clock is among
+        the topics when time `is_simulated`.
         """
+        command_topic = '~/shadow_command' if is_shadow else spec.topics['command'].name
+        record_topic = '~/shadow_control_step' if is_shadow else '~/control_step'
         self._node = node
         self._spec = spec
         self._layout = step_layout(spec)
         self._command: LifecyclePublisher[object] = node.create_lifecycle_publisher(
             command_type(spec), command_topic, COMMAND
         )
-        self._record = node.create_lifecycle_publisher(Float64MultiArray, '~/control_step', RECORD)
+        self._record = node.create_lifecycle_publisher(Float64MultiArray, record_topic, RECORD)
         group = OwnThread()
         subscriptions = dict(self._subscribe(group, is_simulated=is_simulated))
         self.reader = Reader(node, group, subscriptions, first=CLOCK)

@@ -63,6 +63,7 @@ class Succession:
         self._unjudged = 0  # [ticks] that the model on trial has acted since its newest return
         self._looked_at = 0  # [ticks]
         self._taken_over = 0  # [ticks], before the trial
+        self._latches = 0  # faults that have latched before the trial
         self._swapping = threading.Lock()  # held for moments only
         self._is_base_demanded = False
 
@@ -132,6 +133,7 @@ class Succession:
         self.ladder.try_out(policy, data)
         self._unjudged, self._looked_at = 0, self._loop.statistics.ticks
         self._taken_over = self._loop.taken_over
+        self._latches = self._loop.controller.latches
         self._act()
         self._decisions.tell(
             'on trial',
@@ -144,7 +146,10 @@ class Succession:
         """Let a model fall that has brought a fault about; end a trial for that and other reasons.
 
         In doubt the model was to blame for what it can bring about: a state that is implausible.
+        In shadow mode no model moves the robot, and none is to blame.
         """
+        if self._loop.options.is_shadow:
+            return
         on_trial, accepted = self.ladder.on_trial, self.ladder.accepted
         if on_trial is not None:
             self._watch_trial(on_trial, unwanted)
@@ -181,8 +186,8 @@ class Succession:
         """Return what speaks against the model on trial, besides its returns."""
         if self._loop.taken_over > self._taken_over:
             return Fault('E_CAND_STOPPED', 'a person has taken over')
-        if self._loop.controller.mode is Mode.FAULT:
-            return self._loop.find_fault()
+        if self._loop.controller.latches > self._latches:  # a reset may have come since
+            return self._loop.controller.newest_latch
         return self._find_brought_about(rung)
 
     def _find_brought_about(self, rung: Rung) -> Fault | None:
@@ -193,8 +198,15 @@ class Succession:
                     return stops[code]
         return None
 
+    def end_trial(self, why: str) -> None:
+        """Let a model on trial fall that was stopped in the middle of what it did."""
+        if self.ladder.on_trial is not None:
+            self._roll_back(self.ladder.on_trial, Fault('E_CAND_STOPPED', why), is_to_blame=True)
+
     def take_return(self, text: str) -> None:
         """Judge the model that has acted in an episode.  Raises UserError on nonsense."""
+        if self._loop.options.is_shadow:
+            raise UserError('episode_return: in shadow mode no model can be judged')
         verdict = self.ladder.add(read_episode_return(text))
         self._unjudged = 0
         if verdict is None:

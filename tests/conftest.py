@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# A script that starts the tests with `&` has them ignore Ctrl-C, and `nohup` a closed terminal, and
+# A script that starts the tests with `&` has them ignore Ctrl-C, one with `nohup` SIGHUP, and
 # their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -118,12 +118,12 @@ def as_sent(action: Sequence[float], spec: TaskSpec = SPEC) -> tuple[float, ...]
 class Arm:
     """The robot of SPEC as its controller and its operator see it, in one namespace."""
 
-    def __init__(self, peer: Peer, namespace: str = '/arm') -> None:
+    def __init__(self, peer: Peer, namespace: str = '/arm', record: str = 'control_step') -> None:
         self.peer = peer
         self.namespace = namespace
         self.node = f'{namespace}/policy_node'
         self.commands = peer.listen_to_commands(SPEC, f'{namespace}/arm/commands')
-        self.records = peer.listen(Float64MultiArray, f'{self.node}/control_step')
+        self.records = peer.listen(Float64MultiArray, f'{self.node}/{record}')
         self._stream: Stream | None = None
 
     def send_states(

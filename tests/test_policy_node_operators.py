@@ -215,6 +215,7 @@ def test_in_shadow_mode_the_robot_hears_nothing_and_the_operator_everything(
 ):
     shadow = peer.listen_to_commands(SPEC, f'{LONE_NODE}/shadow_command')
     other = peer.node.create_publisher(Float64MultiArray, '/lone/arm/commands', 1)
+    looked_at = Arm(peer, '/lone', record='shadow_control_step')
     with running(*start(model=model, autostart=True, shadow=True)) as node:
         lone_arm.send_states()
         full = pytest.approx(0.9)
@@ -225,7 +226,9 @@ def test_in_shadow_mode_the_robot_hears_nothing_and_the_operator_everything(
         node.wait_for_log('shadow mode: no command is sent')
         assert lone_arm.commands == []
         assert peer.node.count_publishers('/lone/arm/commands') == 1  # the other one
-        lone_arm.wait_for_mode(Mode.ACTIVE)
+        looked_at.wait_for_mode(Mode.ACTIVE)
+        assert lone_arm.records == []  # no learner takes these for ticks that have moved the robot
+    looked_at.close()
     peer.unpublish(other)
     assert list(shadow[-1].data) == pytest.approx([0.0, 0.0])  # it has stopped for itself too
 

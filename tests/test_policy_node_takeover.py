@@ -171,7 +171,7 @@ def test_exploration_is_smooth_and_bounded_and_ended_by_an_emergency_stop(peer: 
 def test_nothing_is_explored_in_shadow_mode(model: Path, peer: Peer, lone_arm: Arm):
     with running(*start(model=model, autostart=True, shadow=True, exploration=0.5)) as node:
         lone_arm.send_states()
-        lone_arm.wait_for_mode(Mode.ACTIVE)
+        node.wait_for_log('active: the policy looks on')
         node.wait_for_log("exploration is off: parameter 'exploration' is 0.0 now")
         assert exploration_of(peer, LONE_NODE) == 0.0
         result = set_parameter(peer, LONE_NODE, 'exploration', 0.1)
@@ -179,6 +179,7 @@ def test_nothing_is_explored_in_shadow_mode(model: Path, peer: Peer, lone_arm: A
         assert result.reason == (
             "'exploration' stays 0 in shadow mode: there is nothing to be learned from it"
         )
-        settle()
-        assert len(lone_arm.records) > 10
-        assert_in_order(lone_arm.steps())
+        looked_at = Arm(peer, '/lone', record='shadow_control_step')
+        wait_for(lambda: len(looked_at.records) > 10, 'ticks')
+        assert_in_order(looked_at.steps())
+        looked_at.close()

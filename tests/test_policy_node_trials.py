@@ -1,6 +1,7 @@
 """Candidates on trial at a running node: accepted, or rolled back within an episode."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +189,78 @@ def test_a_person_who_stops_the_robot_in_mid_episode_ends_a_trial(learner: Learn
     arm.wait_for_action(ACTION)
 
 
+@pytest.mark.fault('F05', 'ACTIVE', 'E_CAND_STOPPED')
+def test_a_person_who_deactivates_the_node_ends_a_trial(learner: Learner, peer: Peer, arm: Arm):
+    sha256, _ = try_out(learner, arm, 0.64, -0.9)
+    assert peer.change(NODE, 'deactivate')
+    told = learner.wait_for('rolled back', sha256)
+    assert (told['code'], told['text']) == ('E_CAND_STOPPED', 'the node was deactivated')
+    count = len(arm.records)
+    arm.activate()
+    arm.wait_for_action(ACTION)
+    assert not any(step.model == arm.newest().model - 1 for step in arm.steps(count))
+
+
+@pytest.mark.fault('F05', 'ACTIVE', 'E_ESTOP')
+def test_an_emergency_stop_ends_a_trial_also_where_it_is_reset_while_the_node_is_busy(
+    learner: Learner, arm: Arm, tmp_path: Path
+):
+    sha256, _ = try_out(learner, arm, 0.63, -0.9)
+    bad = tmp_path / 'bad.onnx'
+    bad.write_bytes(b'no model')
+    checked = threading.Thread(target=learner.set, args=('model', str(bad)))
+    checked.start()
+    assert arm.call('estop').success
+    assert arm.call('reset').success
+    checked.join()
+    assert learner.wait_for('rolled back', sha256)['code'] == 'E_ESTOP'
+    arm.wait_for_action(ACTION)
+
+
+def test_while_a_person_drives_no_candidate_is_tried(learner: Learner, peer: Peer, arm: Arm):
+    says = [(0.1, -0.5)]
+    person = peer.stream(f'{NODE}/takeover', lambda: Float64MultiArray(data=says[-1]), rate=50.0)
+    wait_for(lambda: arm.newest().is_takeover, 'the person')
+    learner.tell(0, 9.0, 10.0, 11.0)
+    sha256 = learner.offer(constant_model(SPEC, (0.66, -0.9)))
+    learner.wait_for_reason('the policy does not act', sha256)
+    says.append(())
+    learner.wait_for('on trial', sha256)
+    arm.wait_for_action((0.66, -0.9))
+    person.stop()
+
+
+@pytest.mark.fault('F05', 'ACTIVE', '')
+def test_in_shadow_mode_no_model_is_judged_by_what_others_do_with_the_robot(
+    learner: Learner, peer: Peer, arm: Arm, folder: Path
+):
+    sha256, number = try_out(learner, arm, 0.67, -0.9)
+    learner.tell(number, 12.0, 13.0, 14.0)
+    learner.wait_for('accepted', sha256)
+
+    def configure(is_shadow: bool) -> None:
+        assert peer.change(NODE, 'deactivate')
+        assert peer.change(NODE, 'cleanup')
+        assert learner.set('shadow', is_shadow)
+        assert peer.change(NODE, 'configure')
+        arm.activate()
+
+    looked_at = Arm(peer, record='shadow_control_step')
+    configure(is_shadow=True)
+    looked_at.wait_for_action((0.67, -0.9))
+    learner.tell(looked_at.newest().model, -99.0)
+    arm.send_states(arm.out_of_limits)
+    looked_at.wait_for_mode(Mode.SAFE, 'E_OBS_RANGE')
+    count = len(looked_at.records)
+    wait_for(lambda: len(looked_at.records) > count + 30, 'several looks at it')
+    arm.send_states()
+    configure(is_shadow=False)
+    arm.wait_for_action((0.67, -0.9))
+    assert (folder / 'accepted.onnx').exists()
+    assert [told['decision'] for told in learner.decisions(sha256)][-1] == 'restored'
+    looked_at.close()
+
+
 def test_returns_with_another_speed_judge_nobody(learner: Learner, arm: Arm):
     sha256, _ = try_out(learner, arm, 0.6, -0.7)
     number = arm.newest().model
@@ -230,9 +303,10 @@ def test_nonsense_about_episodes_is_dropped_with_a_warning(
     learner: Learner, peer: Peer, process: NodeProcess
 ):
     diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
+    before = process.log().count('W_EPISODE_RETURN')
     for text in ('', '{}', '[' * 999, json.dumps({'model': 9, 'return': 1.0, 'length': 1})):
         learner.say(text)
     wait_for_values(
         diagnostics, NODE, 'the warnings', acting_return='', **{'count.W_EPISODE_RETURN': '4'}
     )
-    assert process.log().count('W_EPISODE_RETURN') == 1
+    assert process.log().count('W_EPISODE_RETURN') == before + 1
