@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: see the extra [ros]')
 
 from node_process import NodeProcess, running
-from policy_nodes import ACTION, BUSY, LONE_NODE, NODE, Arm, set_parameter, settle, start
+from policy_nodes import ACTION, BUSY, LONE_NODE, NODE, Arm, set_parameter, start
 from rcl_interfaces.srv import GetParameters
 from rclpy.publisher import Publisher
 from ros import Peer, wait_for
