@@ -34,8 +34,6 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
-        if node.tag == 'tag:yaml.org,2002:null':
-            raise _problem('a value is missing; write one, or leave the key out', node)
         kind, pattern = _PLAIN.get(node.tag, ('', ''))
         if kind and not re.fullmatch(pattern, node.value):
             raise _problem(
@@ -51,7 +49,10 @@ class _StrictLoader(yaml.SafeLoader):
             raise _problem('aliases (*name) are not allowed', event)
         if getattr(event, 'tag', None) is not None:
             raise _problem('tags (!name) are not allowed', event)
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        if parent is not None and node is not None and node.tag == 'tag:yaml.org,2002:null':
+            raise _problem('a value is missing; write one, or leave the key out', node)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen: set[object] = set()

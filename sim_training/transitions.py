@@ -120,11 +120,8 @@ class TransitionMaker:
         is_anew = step.sequence == 1 or step.sequence <= self._sequence  # 1 may be missed
         self._sequence = step.sequence
         if is_anew or (self._waiting and step.stamp < self._waiting[-1].stamp):
-            transitions, returns = self._settled
-            # Another activation may call another model by the same number.
-            returns = [] if is_anew else returns
             while self._waiting:
-                self._follow(self._waiting.popleft(), transitions, returns)
+                self._follow(self._waiting.popleft(), *self._settled)
             self._ends = deque(end for end in self._ends if end.stamp <= step.stamp + SETTLE)
         self._waiting.append(step)
         return is_anew
