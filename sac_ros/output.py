@@ -40,14 +40,19 @@ class _Lasting:
         try:
             act()
         except OSError:  # a broken pipe; EIO of a terminal
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())  # for child processes too
-            os.close(nowhere)
+            lead_nowhere(self._stream)
 
 
 def lasting(stream: TextIO) -> TextIO:
-    """Return standard error as a stream whose `write` and `flush` never fail."""
+    """Return `stream` as one whose `write` and `flush` never fail."""
     return cast(TextIO, _Lasting(stream))
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Let all that is still written to `stream` go nowhere, also what it holds, by anybody."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 @contextlib.contextmanager

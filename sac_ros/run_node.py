@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from sac_ros.end_signals import heard
 from sac_ros.errors import UserError
 from sac_ros.output import unblocked_stderr
 from sac_ros.transport import datagrams_only
@@ -68,9 +69,8 @@ def run_node(name: str, load: Callable[[], Callable[[], ProcessNode]]) -> int:
 
 def _on_signals(act: Callable[[int], None]) -> None:
     """Let SIGNALS do something else than end the process; SIGHUP under `nohup` does nothing."""
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda received, frame: act(received))
+    for number in heard(SIGNALS):
+        signal.signal(number, lambda received, frame: act(received))
 
 
 def missing_ros(error: ModuleNotFoundError) -> str | None:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import NamedTuple, TextIO
 
 from sac_ros.errors import UserError, nearest
-from sac_ros.output import lasting
+from sac_ros.output import lasting, lead_nowhere
 from sim_training.cli_options import UsageError, help_text, read_options
 from sim_training.stop_signals import StopSignals, Terminated
 
@@ -181,7 +181,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 130, 'interrupted'
     if isinstance(error, Terminated):
-        return int(str(error.code)), 'terminated'
+        return error.status, 'terminated'
     if isinstance(error, ImportError):
         package = (error.name or '').partition('.')[0]
         extra = _extra_of(package)
@@ -223,4 +223,4 @@ def _write(text: str, output: TextIO) -> None:
             raise
         # The reader, such as `| head`, has read enough, or the terminal is closed.  Python would
         # try once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        lead_nowhere(output)

@@ -135,14 +135,19 @@ class SimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         )
 
 
+def _sizes(task: Task) -> dict[str, int]:
+    """Return what BulletRobot.read measures, in its order, and how many numbers each has."""
+    joints = len(task.spec.joints)
+    tool = {} if task.tool_link is None else {'tool_position': 3}
+    return {'joint_position': joints, 'joint_velocity': joints, **tool}
+
+
 def _deviation(task: Task) -> np.ndarray:
     """Return the standard deviation of the noise on each element of BulletRobot.read.
 
     Raises UserError for noise on what the robot does not measure, or that is no deviation.
     """
-    joints = len(task.spec.joints)
-    sizes = {'joint_position': joints, 'joint_velocity': joints}
-    sizes |= {} if task.tool_link is None else {'tool_position': 3}
+    sizes = _sizes(task)
     for name, deviation in task.noise.items():
         if name not in sizes:
             raise UserError(
@@ -159,8 +164,7 @@ def _deviation(task: Task) -> np.ndarray:
 
 def _check_measured(task: Task) -> None:
     """Refuse a contract that asks for what its simulation does not measure."""
-    measured = {'joint_position', 'joint_velocity'}
-    measured |= {'tool_position'} if task.tool_link is not None else set()
+    measured = {*_sizes(task)}
     with told_errors(f"task '{task.spec.name}' cannot begin an episode: "):
         has_goal = task.start(np.random.default_rng(0)).goal is not None
     measured |= {'goal'} if has_goal else set()

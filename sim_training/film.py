@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,8 @@ class Film:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         with self._folder:
-            self._writer.close()
+            with contextlib.suppress(OSError):  # what has been written is looked at below
+                self._writer.close()
             if kind is not None:
                 return
             try:

@@ -92,12 +92,10 @@ class Actor(nn.Module):
         """Return mean and scale, (observation - mean) * scale being what the first layer sees.
 
         Each is float64, (observation_size,).  The running statistics of a norm on the input are
-        part of it, so it tells, with one of the two, where observations are.
+        part of it.  So they tell where observations are, if anything normalises them.
         """
-        mean, scale = (
-            self.observation_mean.double().numpy(),
-            self.observation_scale.double().numpy(),
-        )
+        mean = self.observation_mean.double().numpy()
+        scale = self.observation_scale.double().numpy()
         further_mean, further_scale = self.body.input_norm(0)
         return mean + further_mean / scale, scale * further_scale
 

@@ -6,6 +6,8 @@ import signal
 import time
 from types import FrameType
 
+from sac_ros.end_signals import heard
+
 # Ctrl-C, `kill`, a terminal that is closed (or a lost ssh connection)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # [s]; signals that come closer are one wish: a terminal and a parent each send theirs.
@@ -16,7 +18,8 @@ class Terminated(SystemExit):
     """SIGTERM or SIGHUP has ended what was under way, and nobody has been told yet."""
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
-        super().__init__(128 + number)
+        self.status = 128 + number
+        super().__init__(self.status)
 
 
 class StopSignals:
@@ -43,11 +46,7 @@ class StopSignals:
             raise Terminated(self.received)
 
     def __enter__(self) -> 'StopSignals':
-        self._previous = {
-            number: signal.signal(number, self._note)
-            for number in SIGNALS
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
-        }
+        self._previous = {number: signal.signal(number, self._note) for number in heard(SIGNALS)}
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -166,7 +166,7 @@ def merge_resumed(given: TrainCommand, stored: TrainCommand) -> TrainCommand:
                 f'sac.{option.name} is {value}; this run was started with {old} and keeps it'
             )
     changes: dict[str, object] = {'task': given.task, 'out': given.folder, 'resume': True}
-    for name in ('steps', 'ray', 'device', 'compile', 'prior', *COUNTS):
+    for name in ('steps', 'ray', 'device', 'compile', *COUNTS):
         default = TrainCommand.__dataclass_fields__[name].default
         if getattr(given, name) != default:
             changes[name] = getattr(given, name)

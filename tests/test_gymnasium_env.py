@@ -249,17 +249,6 @@ def test_an_env_that_cannot_be_filmed_is_refused_before_an_episode(
     assert str(refusal.value).startswith(f"env '{task}' {text}")
 
 
-def test_an_env_that_cannot_be_closed_costs_nobody_a_result(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    task = 'odd_envs:NeverCloses-v0'
-    assert train(short_command(task, tmp_path / 'run'))['step'] > 0
-    line = f"env '{task}' could not be closed: the env raised RuntimeError: display already gone"
-    lines = [said for said in capsys.readouterr().err.splitlines() if said.startswith("env '")]
-    assert len(lines) == 2  # the one that is played, the one that is evaluated in
-    assert all(said.startswith(line) for said in lines)
-
-
 @pytest.mark.parametrize(('task', 'said'), [('Pendulum-v1', None), ('odd_envs:Succeeds-v0', True)])
 def test_success_is_what_the_env_says_and_nothing_where_it_does_not(task: str, said: bool | None):
     env = make_env(task)

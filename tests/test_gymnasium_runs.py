@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from gymnasium_episodes import make
-from tiny_runs import SMALL, differences
+from tiny_runs import SMALL, differences, short_command
 
 from sac_ros.policy import load_policy
 from sim_training.evaluate import EvaluateCommand
@@ -50,6 +50,17 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(trained: Path, tmp_pa
     train(tiny(folder, steps=190))
     train(TrainCommand(folder.name, steps=300, out=folder, resume=True))
     assert differences(trained, folder) == []
+
+
+def test_an_env_that_cannot_be_closed_costs_nobody_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    task = 'odd_envs:NeverCloses-v0'
+    assert train(short_command(task, tmp_path / 'run'))['step'] > 0
+    line = f"env '{task}' could not be closed: the env raised RuntimeError: display already gone"
+    lines = [said for said in capsys.readouterr().err.splitlines() if said.startswith("env '")]
+    assert len(lines) == 2  # the one that is played, the one that is evaluated in
+    assert all(said.startswith(line) for said in lines)
 
 
 @pytest.mark.ros

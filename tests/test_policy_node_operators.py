@@ -61,6 +61,14 @@ def test_the_services_say_when_there_is_nothing_to_reset(process: NodeProcess, a
         assert answer.message.startswith('not configured')
 
 
+def assert_stopped_until_reset(peer: Peer, arm: Arm) -> None:
+    """Assert that only a reset lets the configured node be activated, and activate it."""
+    wait_for(lambda: 'E_ESTOP' in arm.call('preflight').message, 'the stop in the report')
+    assert not peer.change(NODE, 'activate')
+    assert arm.call('reset').message == 'reset'
+    arm.activate()
+
+
 @pytest.mark.parametrize('way', ['service', 'topic'])
 def test_an_emergency_stop_before_configure_is_kept_and_forbids_activation_until_reset(
     process: NodeProcess, peer: Peer, arm: Arm, way: str
@@ -77,10 +85,7 @@ def test_an_emergency_stop_before_configure_is_kept_and_forbids_activation_until
     wait_for(lambda: process.log().count('emergency stop: ') > before, 'the stop in the log')
     assert peer.change(NODE, 'configure')
     arm.send_states()
-    wait_for(lambda: 'E_ESTOP' in arm.call('preflight').message, 'the stop in the report')
-    assert not peer.change(NODE, 'activate')
-    assert arm.call('reset').message == 'reset'
-    arm.activate()
+    assert_stopped_until_reset(peer, arm)
     assert peer.change(NODE, 'deactivate')
     assert peer.change(NODE, 'cleanup')
 
@@ -114,10 +119,7 @@ def test_an_emergency_stop_outlives_cleanup_until_reset(
     arm.wait_for_mode(Mode.FAULT, 'E_ESTOP')
     for change in ('deactivate', 'cleanup', 'configure'):  # as for a model of another contract
         assert peer.change(NODE, change)
-    wait_for(lambda: 'E_ESTOP' in arm.call('preflight').message, 'the stop in the report')
-    assert not peer.change(NODE, 'activate')
-    assert arm.call('reset').message == 'reset'
-    arm.activate()
+    assert_stopped_until_reset(peer, arm)
     assert peer.change(NODE, 'deactivate')
     assert peer.change(NODE, 'cleanup')
     assert arm.call('reset').message == 'not configured: there is nothing to reset'
